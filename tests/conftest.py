@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # two test processes share the machine
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT.parent / "shared" / "data"
+
+# A network and a data set as small as they come, for runs of the real commands.
+TINY = [
+    *("data=shapes", "data.prepare.train=8", "data.prepare.val=3", "data.prepare.height=64", "data.prepare.width=64"),
+    *("backbone=resnet18", "backbone.weights=none", "recipe=adam_plateau", "recipe.scheduler.patience=0"),
+    *("recipe.epochs=4", "recipe.batch_size=4", "recipe.augment.crop=48", "recipe.optimizer.lr=1e-3", "crf=deeplabv2"),
+]
+
+
+def environment():
+    """Of every process of a test: equal threads, which equal digits need; a wide terminal; no account of W&B."""
+    own = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    return {key: value for key, value in os.environ.items() if not key.startswith("WANDB")} | own
+
+
+def run(module, *arguments, cwd, status=0, timeout=150):
+    """Run a command of the project in a folder of its own, as a user would."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"src.{module}", *arguments],
+        cwd=cwd, env=environment(), capture_output=True, text=True, timeout=timeout,
+    )  # fmt: skip
+    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture
+def sample():
+    """The folder of real VOC2012 images, masks and logits."""
+    if not SAMPLE.is_dir():
+        pytest.skip(f"the real sample is not at {SAMPLE}")
+    return SAMPLE
