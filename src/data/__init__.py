@@ -1,0 +1,1 @@
+"""Data sets in the PASCAL VOC layout: where they come from, how they are read, augmented and served."""

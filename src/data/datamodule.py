@@ -1,0 +1,198 @@
+"""The LightningDataModule over any folder in the VOC layout."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from src.data.transforms import Augment, evaluation_sample
+from src.data.voc import VOCFolder
+from src.errors import InputError
+
+
+class TrainSet(Dataset[dict[str, Any]]):
+    """Augmented images; an item is asked for by (epoch, index), on which with the seed its randomness depends."""
+
+    def __init__(self, folder: VOCFolder, ids: list[str], augment: Augment, *, seed: int) -> None:
+        self.folder = folder
+        self.ids = ids
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """Sample with image (3, crop, crop), mask (crop, crop) and id."""
+        epoch, index = key
+        generator = _generator(self.seed, epoch, index)
+        rgb, mask = self.folder.read_pair(self.ids[index])
+        return {**self.augment(rgb, mask, generator), "id": self.ids[index]}
+
+
+class EvalSet(Dataset[dict[str, Any]]):
+    """Whole images, in the order of the list."""
+
+    def __init__(self, folder: VOCFolder, ids: list[str], protocol: Literal["voc", "squash224"]) -> None:
+        self.folder = folder
+        self.ids = ids
+        self.protocol = protocol
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Sample with image, mask, rgb and id; see `evaluation_sample`."""
+        rgb, mask = self.folder.read_pair(self.ids[index])
+        return {**evaluation_sample(rgb, mask, self.protocol), "id": self.ids[index]}
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """A permutation per epoch that depends on (seed, epoch) alone, as (epoch, index) pairs.
+
+    The epoch travels with the index to workers that outlive it. It is asked for when an iterator is made: Lightning's
+    `set_epoch` comes only after the first iterator of a resumed run.
+    """
+
+    def __init__(self, size: int, *, seed: int, epoch: Callable[[], int]) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self.epoch()
+        generator = _generator(self.seed, epoch)
+        return iter([(epoch, i) for i in torch.randperm(self.size, generator=generator).tolist()])
+
+
+class SegmentationDataModule(pl.LightningDataModule):
+    """Serves a data set in the VOC layout.
+
+    Args:
+        prepare: makes or finds the data under a root and gives the VOC2012 folder.
+        root: where the data is or goes.
+        train_list: list of training ids, a name in ImageSets/Segmentation or the path of a text file.
+        val_list: the same for validation.
+        train_limit: take the first so many ids only; None is all.
+        val_limit: the same for validation.
+        augment: from image and mask to a training sample.
+        batch_size: training images per step; an incomplete last batch is dropped.
+        protocol: how images are evaluated, `voc` or `squash224`.
+        workers: processes that load training images.
+        pin_memory: for transfers to a GPU.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare: Callable[[Path], Path],
+        root: Path,
+        train_list: str,
+        val_list: str,
+        train_limit: int | None,
+        val_limit: int | None,
+        augment: Augment,
+        batch_size: int,
+        protocol: Literal["voc", "squash224"],
+        workers: int,
+        pin_memory: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.prepare = prepare
+        self.root = root
+        self.lists = {"train": (train_list, train_limit), "val": (val_list, val_limit)}
+        self.augment = augment
+        self.batch_size = batch_size
+        self.protocol: Literal["voc", "squash224"] = protocol
+        self.workers = workers
+        self.pin_memory = pin_memory
+        self.seed = seed
+        self.folder: VOCFolder | None = None
+
+    def prepare_data(self) -> None:
+        """Find, download or generate the data; a second call finds it."""
+        self.prepare(self.root)
+
+    def setup(self, stage: str = "fit") -> None:
+        """Open the folder, once."""
+        if self.folder is None:
+            self.folder = VOCFolder(self.prepare(self.root))
+
+    def ids(self, split: str) -> list[str]:
+        """Ids of "train" or "val", the limit applied."""
+        self.setup()
+        assert self.folder is not None
+        name, limit = self.lists[split]
+        return self.folder.ids(name)[:limit]
+
+    def overlap(self) -> int:
+        """Number of images that are trained on and validated on: 0 in an honest run."""
+        return len(set(self.ids("train")) & set(self.ids("val")))
+
+    def summary(self) -> str:
+        """Counts for the screen, with a warning where training has seen the validation images."""
+        counts = f"{len(self.ids('train'))} train, {len(self.ids('val'))} val images"
+        seen = self.overlap()
+        return f"{counts}; WARNING: {seen} val images are trained on, so val scores say nothing" if seen else counts
+
+    def fingerprint(self) -> dict[str, str]:
+        """Per split a hash of ids and file sizes, to tell whether two runs saw the same data."""
+        self.setup()
+        assert self.folder is not None
+        return {split: self.folder.fingerprint(self.ids(split)) for split in self.lists}
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Augmented batches; fewer images than a batch is an error, not an empty epoch."""
+        ids = self.ids("train")
+        assert self.folder is not None
+        if len(ids) < self.batch_size:
+            raise InputError(
+                f"recipe.batch_size={self.batch_size}: the training list '{self.lists['train'][0]}' of {self.root} has "
+                f"{len(ids)} images and an incomplete batch is dropped; use recipe.batch_size={len(ids)} or less."
+            )
+        return DataLoader(
+            TrainSet(self.folder, ids, self.augment, seed=self.seed),
+            batch_size=self.batch_size,
+            sampler=EpochSampler(len(ids), seed=self.seed, epoch=self._epoch),
+            drop_last=True,  # a last batch of one image would break the BatchNorm of ASPP pooling
+            **self._loading(),
+        )
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Whole images one by one, each at its own size."""
+        ids = self.ids("val")
+        assert self.folder is not None
+        return DataLoader(EvalSet(self.folder, ids, self.protocol), batch_size=1, **self._loading())
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The validation images: the test set's truth is not public."""
+        return self.val_dataloader()
+
+    def _epoch(self) -> int:
+        """Number of the epoch that starts, also in a resumed run."""
+        if self.trainer is None:
+            return 0
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return int(progress.processed)
+
+    def _loading(self) -> Mapping[str, Any]:
+        return {
+            "num_workers": self.workers,
+            "pin_memory": self.pin_memory,
+            "persistent_workers": self.workers > 0,
+        }
+
+
+def _generator(*key: int) -> torch.Generator:
+    """A stream of random numbers of its own for each key of non-negative integers, the same on every platform."""
+    state = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from src.data.transforms import Augment, evaluation_sample
+from src.errors import InputError
+
+STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+
+
+def augment(**changes):
+    options = {"crop": 32, "scale": (0.5, 2.0), "flip": 0.5, "jitter": STILL, "squash": False}
+    return Augment(**{**options, **changes})
+
+
+def draw(transform, rgb, mask, seed=0):
+    return transform(rgb, mask, torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def coded():
+    """An image whose red channel is ten times its label, so that image and mask can be held against each other."""
+    mask = np.repeat(np.arange(8, dtype=np.uint8), 8)[None].repeat(48, 0)  # (48, 64), vertical stripes
+    return np.stack([10 * mask] * 3, -1), mask
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_image_and_mask_move_together(coded, seed):
+    sample = draw(augment(scale=(1.0, 1.0)), *coded, seed)
+    red = (sample["image"][0] * 0.229 + 0.485) * 255
+    assert sample["image"].shape == (3, 32, 32) and sample["mask"].dtype == torch.int64
+    torch.testing.assert_close(red, 10.0 * sample["mask"], atol=0.01, rtol=0)
+
+
+def test_the_same_key_draws_the_same_sample(coded):
+    transform = augment(jitter={"brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.1})
+    first, again, other = (draw(transform, *coded, seed) for seed in (3, 3, 4))
+    assert (first["image"] == again["image"]).all() and (first["mask"] == again["mask"]).all()
+    assert not (first["image"] == other["image"]).all()
+
+
+def test_augmentation_leaves_the_global_random_state_alone(coded):
+    before = torch.get_rng_state()
+    draw(augment(jitter={"brightness": 0.5, "contrast": 0, "saturation": 0, "hue": 0}), *coded)
+    assert (torch.get_rng_state() == before).all()
+
+
+def test_beyond_the_image_the_mask_is_void_and_the_image_neutral(coded):
+    sample = draw(augment(crop=100, scale=(1.0, 1.0), flip=0), *coded)
+    assert (sample["mask"][48:] == 255).all() and (sample["mask"][:48, :64] != 255).all()
+    assert sample["image"][:, 48:].abs().max() < 0.02
+
+
+def test_crops_without_labels_are_drawn_again():
+    mask = np.full((64, 64), 255, dtype=np.uint8)
+    mask[:, 20:44] = 1  # a crop of 16 px misses it in about half of the draws
+    rgb = np.zeros((64, 64, 3), dtype=np.uint8)
+    found = [(draw(augment(crop=16, scale=(1.0, 1.0)), rgb, mask, s)["mask"] != 255).any() for s in range(60)]
+    assert all(found)
+
+
+def test_an_image_without_any_label_still_gives_a_sample():
+    sample = draw(augment(), np.zeros((40, 40, 3), np.uint8), np.full((40, 40), 255, np.uint8))
+    assert (sample["mask"] == 255).all()
+
+
+def test_evaluation_keeps_every_pixel(coded):
+    rgb, mask = coded
+    sample = evaluation_sample(rgb, mask, "voc")
+    assert sample["image"].shape == (3, *mask.shape)
+    assert (sample["rgb"].numpy() == rgb).all() and (sample["mask"].numpy() == mask).all()
+    sample["rgb"][...] = 0
+    assert rgb.any()  # a copy: nothing can write through the sample
+
+
+def test_the_squashed_protocol_resizes_all_three(coded):
+    sample = evaluation_sample(*coded, "squash224")
+    assert sample["image"].shape == (3, 224, 224)
+    assert sample["rgb"].shape == (224, 224, 3) and sample["mask"].shape == (224, 224)
+
+
+def test_a_scale_that_falls_is_refused():
+    with pytest.raises(InputError, match="scale"):
+        augment(scale=(2.0, 0.5))
