@@ -1,0 +1,1 @@
+"""Networks: backbones, DeepLab heads, and where their weights come from."""

@@ -1,0 +1,139 @@
+"""Feature extractors: torchvision's networks, cut open at two strides, with strides turned into dilations.
+
+A new backbone is a function here, or none if it is another ResNet, and a file in `conf/backbone`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+from torchvision.models import get_model, list_models
+from torchvision.models._utils import IntermediateLayerGetter
+
+from src.errors import InputError
+
+HEAD_PREFIX = "deeplabv3_"
+OUTPUT_STRIDES = (8, 16)
+ASPP_RATES = (12, 24, 36)  # torchvision's, at the native output stride
+
+
+class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision has no types
+    """Maps an image (B, 3, H, W) to `{"low": (B, c, H/4, W/4), "out": (B, C, H/OS, W/OS)}`, sizes rounded up.
+
+    The children keep torchvision's names, so that its state dicts load as they are.
+
+    Attributes:
+        model: torchvision's name of the network whose weights fit: `resnet50`, or `deeplabv3_resnet101` where a
+            trained DeepLabV3 head comes along.
+        low_channels: c.
+        out_channels: C.
+        output_stride: OS, 8 or 16.
+        atrous_rates: dilations of the ASPP branches on `out`, in pixels of `out`. They keep their reach in image
+            pixels: 12, 24, 36 at the native output stride, half of that at twice the stride.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        model: str,
+        low: str,
+        out: str,
+        low_channels: int,
+        out_channels: int,
+        output_stride: int,
+        native_output_stride: int,
+    ) -> None:
+        super().__init__(body, {low: "low", out: "out"})
+        self.model = model
+        self.low_channels = low_channels
+        self.out_channels = out_channels
+        self.output_stride = output_stride
+        self.atrous_rates = tuple(rate * native_output_stride // output_stride for rate in ASPP_RATES)
+
+    @property
+    def has_trained_head(self) -> bool:
+        """Whether the weights that fit include a DeepLabV3 head. A fact of the config, loaded or not."""
+        return self.model.startswith(HEAD_PREFIX)
+
+
+def resnet(model: str, *, output_stride: int, native_output_stride: int) -> Backbone:
+    """ResNet of any depth (He et al. 2016, arXiv:1512.03385), without weights.
+
+    Args:
+        model: torchvision's name: `resnet18`, `resnet50`, ..., or `deeplabv3_resnet101` (see `Backbone.model`).
+        output_stride: 8 or 16.
+        native_output_stride: where the ASPP rates are 12, 24, 36.
+
+    Raises:
+        InputError: no such network, or an output stride that is not offered.
+    """
+    body = _body(model, output_stride)
+    remove_strides([body.layer3, body.layer4] if output_stride == 8 else [body.layer4])
+    return Backbone(
+        body,
+        model=model,
+        low="layer1",
+        out="layer4",
+        low_channels=body.fc.in_features // 8,  # the width doubles in each of the three stages from layer1 to layer4
+        out_channels=body.fc.in_features,
+        output_stride=output_stride,
+        native_output_stride=native_output_stride,
+    )
+
+
+def mobilenet_v3_large(model: str, *, output_stride: int, native_output_stride: int) -> Backbone:
+    """MobileNetV3-Large (Howard et al. 2019, arXiv:1905.02244), dilated as torchvision trained it at stride 16.
+
+    Args:
+        model: `mobilenet_v3_large` or `deeplabv3_mobilenet_v3_large` (see `Backbone.model`).
+        output_stride: 8 or 16.
+        native_output_stride: where the ASPP rates are 12, 24, 36.
+
+    Raises:
+        InputError: no such network, or an output stride that is not offered.
+    """
+    features = _body(model, output_stride, dilated=True).features
+    if output_stride == 8:
+        remove_strides(features[7:])  # block 7 goes from stride 8 to 16; torchvision has dilated those from 13 on
+    return Backbone(
+        features,
+        model=model,
+        low="3",  # the last block at stride 4
+        out="16",
+        low_channels=features[3].out_channels,
+        out_channels=features[16].out_channels,
+        output_stride=output_stride,
+        native_output_stride=native_output_stride,
+    )
+
+
+def remove_strides(stages: Iterable[nn.Module]) -> None:
+    """Turns each stride in `stages` into a dilation of all that follows (Chen et al. 2017, arXiv:1706.05587, sec. 3.1).
+
+    The features at every `stride`-th pixel stay what they were. Works on torchvision's BasicBlock too, whose
+    constructor refuses dilations.
+
+    Args:
+        stages: modules in the order of their use, changed in place.
+    """
+    factor = 1
+    convs = (module for stage in stages for module in stage.modules() if isinstance(module, nn.Conv2d))
+    for conv in convs:
+        stride = conv.stride[0]
+        conv.stride = (1, 1)
+        if conv.kernel_size[0] == 1:  # a shortcut's: it runs beside the strided 3x3, not after it
+            continue
+        dilation = conv.dilation[0] * factor
+        conv.dilation = (dilation, dilation)
+        conv.padding = (conv.kernel_size[0] // 2 * dilation, conv.kernel_size[1] // 2 * dilation)
+        factor *= stride
+
+
+def _body(model: str, output_stride: int, **options: bool) -> Any:
+    name = model.removeprefix(HEAD_PREFIX)
+    if name not in list_models():
+        raise InputError(f"backbone.model={model}: torchvision has no network of that name")
+    if output_stride not in OUTPUT_STRIDES:
+        raise InputError(f"head.output_stride={output_stride}: choose one of {OUTPUT_STRIDES}")
+    return get_model(name, weights=None, **options)

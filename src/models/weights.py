@@ -1,0 +1,148 @@
+"""Where pretrained weights come from, and which part of a network they fill."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model_weights
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+
+from src.checkpoint import read_plain
+from src.errors import InputError
+from src.models.deeplab import DeepLab
+
+State = dict[str, Tensor]
+LEFT_OUT = {True: ("aux_classifier",), False: ("fc", "classifier")}  # by `Backbone.has_trained_head`
+NAMED = 4  # keys that an error message lists
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What `load` did.
+
+    Attributes:
+        pretrained: names of the network's parameters that do not start from random numbers.
+        summary: one line for the log.
+    """
+
+    pretrained: frozenset[str]
+    summary: str
+
+
+def load(network: DeepLab, weights: str | None) -> Loaded:
+    """Fills a network with pretrained weights, in place.
+
+    A classification network's weights fill the backbone. A DeepLabV3's fill backbone and head, or, where the head
+    is another one, start it such that the network predicts the same; its last layer only if the number of classes
+    is the same.
+
+    Args:
+        network: as built, on the CPU.
+        weights: a name from torchvision's enum of the network (`IMAGENET1K_V2`; downloaded, hash checked), the path
+            of a state dict in torchvision's layout, or None or "none".
+
+    Raises:
+        InputError: no such name or file, no network, a file that holds something else, or keys that do not fit.
+    """
+    if weights is None or weights.lower() == "none":
+        return Loaded(frozenset(), "no pretrained weights; new: backbone, classifier")
+    state, source = _read(weights, network.backbone.model)
+    body, head, left_out = _split(state, network, source)
+    filled = {f"backbone.{key}": value for key, value in body.items()}
+    if head:
+        filled |= {f"classifier.{key}": value for key, value in network.adopt_head(head).items()}
+    network.load_state_dict(filled, strict=False)  # `_split` has checked the keys; the summary names what stays new
+    parameters = [name for name, _ in network.named_parameters()]
+    new = _modules([name for name in parameters if name not in filled], whole=not head)
+    summary = f"{f'backbone and {network.adopts}' if head else 'backbone'} from {source}"
+    summary += "".join(
+        f"; {label}: {', '.join(names)}" for label, names in (("left out", left_out), ("new", new)) if names
+    )
+    return Loaded(frozenset(parameters) & filled.keys(), summary)
+
+
+def _modules(parameters: list[str], *, whole: bool) -> list[str]:
+    """`classifier.last.weight` to `classifier.last`, or to `classifier`; each once, in order."""
+    return list(dict.fromkeys(".".join(name.split(".")[: 1 if whole else 2]) for name in parameters))
+
+
+def _split(state: State, network: DeepLab, source: str) -> tuple[State, State, list[str]]:
+    """State of the backbone, state of the DeepLabV3 head (may be empty), and modules of the file not used."""
+    backbone = network.backbone
+    trained_head = backbone.has_trained_head
+    kept = {key: value for key, value in state.items() if key.split(".")[0] not in LEFT_OUT[trained_head]}
+    left_out = sorted({key.split(".")[0] for key in state.keys() - kept.keys()})
+    prefix = "backbone." if trained_head else "features." if any(key.startswith("features.") for key in kept) else ""
+    expected = {f"{prefix}{key}": value for key, value in backbone.state_dict().items()}
+    if trained_head:
+        last = kept.get("classifier.4.bias", torch.empty(network.num_classes))
+        with torch.device("meta"):
+            fitting = DeepLabHead(backbone.out_channels, len(last), backbone.atrous_rates)
+        expected |= {f"classifier.{key}": value for key, value in fitting.state_dict().items()}
+    _check(kept, expected, f"{source} does not fit {backbone.model}")
+    body = {key.removeprefix(prefix): kept[key] for key in kept if key.startswith(prefix)}
+    head = {
+        key.removeprefix("classifier."): kept[key] for key in kept if trained_head and key.startswith("classifier.")
+    }
+    if head and len(head["4.bias"]) != network.num_classes:
+        del head["4.weight"], head["4.bias"]
+        left_out.append(f"classifier.4 ({len(last)} classes, not {network.num_classes})")
+    return body, head, left_out
+
+
+def _check(found: State, expected: State, complaint: str) -> None:
+    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]  # before 2018
+    unexpected = [key for key in found if key not in expected]
+    misshapen = [
+        f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
+        for key in expected
+        if key in found and found[key].shape != expected[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {label} ({', '.join(keys[:NAMED])}{', ...' if len(keys) > NAMED else ''})"
+        for label, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        if keys
+    ]
+    if problems:
+        raise InputError(f"{complaint}: of its keys {'; '.join(problems)}; choose the backbone it was trained with")
+
+
+def _read(weights: str, model: str) -> tuple[State, str]:
+    """State dict and what to call it."""
+    known = get_model_weights(model)
+    name = weights.removeprefix(f"{known.__name__}.")
+    if name in known.__members__:
+        entry = known[name]
+        return _fetch(entry), f"{entry!r} ({Path(entry.url).name})"
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        names = ", ".join(entry.name for entry in known)
+        raise InputError(f"backbone.weights={weights}: no such file, and {model} offers {names} or none")
+    return _read_file(path), str(path)
+
+
+def _fetch(entry: Any) -> State:
+    """The weights of a member of a torchvision enum, from torch's cache or the network."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    if path.is_file():
+        return _read_file(path)
+    try:
+        state: State = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, wrong hash
+        raise InputError(
+            f"{entry!r} could not be fetched ({error}): put {entry.url} at {path}, "
+            "or set backbone.weights=PATH, or backbone.weights=none"
+        ) from error
+    return state
+
+
+def _read_file(path: Path) -> State:
+    state = read_plain(path)
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        keys = f" but {', '.join(map(str, list(state)[:NAMED]))}" if isinstance(state, Mapping) else ""
+        raise InputError(f"{path} is not a state dict of tensors by name{keys}: save network.state_dict()")
+    return dict(state)
