@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+from torch.nn import functional as F
+
+from src.errors import InputError
+from src.losses import VOID, Combined, CrossEntropy, Dice, Focal, cross_entropy, dice_loss, focal_loss
+
+CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "loss").glob("*.yaml"))
+WEIGHTS = torch.tensor([0.2, 1.0, 0.0, 3.0, 0.5])
+
+
+def focal_weighted(logits: Tensor, target: Tensor) -> Tensor:
+    return focal_loss(logits, target, gamma=2.0, class_weights=WEIGHTS)
+
+
+LOSSES = [cross_entropy, focal_weighted, dice_loss]
+
+
+def batch(*, void: float = 0.2, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    logits = 3 * torch.randn(2, 5, 6, 7, generator=generator, dtype=dtype)
+    target = torch.randint(0, 4, (2, 6, 7), generator=generator)  # class 4 is absent
+    target[torch.rand(2, 6, 7, generator=generator) < void] = VOID
+    return logits.requires_grad_(), target
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_cross_entropy_is_torchs_and_focal_at_gamma_0(weights: Tensor | None) -> None:
+    logits, target = batch()
+    expected = F.cross_entropy(logits, target, weight=weights, ignore_index=VOID)
+    torch.testing.assert_close(cross_entropy(logits, target, class_weights=weights), expected)
+    torch.testing.assert_close(focal_loss(logits, target, gamma=0.0, class_weights=weights), expected)
+
+
+def test_focal_against_numpy() -> None:
+    logits, target = batch()
+    x, t = logits.detach().double().numpy(), target.numpy()
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    p_t = np.stack([p[b, t[b, i, j], i, j] for b, i, j in zip(*np.nonzero(t != VOID), strict=True)])
+    expected = np.mean(-((1 - p_t) ** 1.5) * np.log(p_t))
+    assert focal_loss(logits, target, gamma=1.5).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dice_against_numpy() -> None:
+    logits, target = batch()
+    x, t = logits.detach().double().numpy(), target.numpy()
+    p = (np.exp(x) / np.exp(x).sum(1, keepdims=True)).transpose(1, 0, 2, 3)[:, t != VOID]  # (C, pixels)
+    t = t[t != VOID]
+    dice = [2 * p[c][t == c].sum() / (p[c].sum() + (t == c).sum()) for c in np.unique(t)]
+    assert dice_loss(logits, target).item() == pytest.approx(1 - np.mean(dice), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_void_counts_as_if_cropped_away(loss) -> None:
+    logits, target = batch()
+    target[:, :, 4:] = VOID
+    torch.testing.assert_close(loss(logits, target), loss(logits[..., :4], target[..., :4]))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_all_void_is_zero_with_gradients(loss) -> None:
+    logits, target = batch(void=1.1)
+    value = loss(logits, target)
+    value.backward()
+    assert value.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_only_classes_of_weight_0_is_zero_with_gradients() -> None:
+    logits, target = batch()
+    value = focal_weighted(logits, target.where(target == VOID, 2))
+    value.backward()
+    assert value.item() == 0 and not logits.grad.any()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_gradient_is_finite_for_certain_and_for_hopeless_pixels(gamma: float) -> None:
+    logits = torch.tensor([200.0, -200.0]).repeat(1, 1, 2, 1).permute(0, 3, 1, 2).requires_grad_()  # (1, 2, 1, 2)
+    loss = focal_loss(logits, torch.tensor([[[0, 1]]]), gamma=gamma)  # p_t = 1 and p_t = 0
+    loss.backward()
+    assert loss.item() == pytest.approx(200)
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients(loss) -> None:
+    logits, target = batch(dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: loss(x, target), logits, fast_mode=True)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_float32_inside_autocast(loss) -> None:
+    logits, target = batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(logits.bfloat16(), target)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, loss(logits.bfloat16().float(), target))
+
+
+def test_combined_is_the_weighted_sum() -> None:
+    logits, target = batch()
+    terms = {"ce": {"weight": 0.75, "loss": CrossEntropy(None)}, "dice": {"weight": 0.25, "loss": Dice()}}
+    values = Combined(terms)(logits, target)
+    assert list(values) == ["loss", "ce", "dice"]
+    torch.testing.assert_close(values["loss"], 0.75 * values["ce"] + 0.25 * values["dice"])
+    torch.testing.assert_close(values["dice"], dice_loss(logits, target))
+
+
+def test_bad_input_names_the_key() -> None:
+    logits, target = batch()
+    with pytest.raises(InputError, match=r"loss\.gamma=-1"):
+        Focal(-1, None)
+    with pytest.raises(InputError, match=r"class_weights has 2 values.*each of 5"):
+        CrossEntropy([1, 2])(logits, target)
+    with pytest.raises(InputError, match="finite numbers"):
+        CrossEntropy([1, -2])
+    with pytest.raises(InputError, match=r"loss\.terms\.dice"):
+        Combined({"dice": {"weight": -1, "loss": Dice()}})
+    with pytest.raises(InputError, match="empty"):
+        Combined({})
+    with pytest.raises(ValueError, match="differ in batch or size"):
+        dice_loss(logits, target[:, :3])
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_builds(path: Path) -> None:
+    config = OmegaConf.load(path)
+    assert config.pop("name") == path.stem
+    logits, target = batch()
+    value = instantiate(config)(logits, target)["loss"]
+    value.backward()
+    assert value.ndim == 0 and logits.grad.any()
