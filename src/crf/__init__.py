@@ -1,0 +1,1 @@
+"""Dense conditional random fields: the model, and the engines that run it."""

@@ -1,0 +1,114 @@
+"""What a dense CRF is: its parameters, and the image that guides it. NumPy only.
+
+Kraehenbuehl and Koltun (2011), arXiv:1210.5644: mean field of a fully connected CRF with Potts compatibility and two
+Gaussian kernels, one over positions, one over positions and colours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from src.errors import InputError
+
+MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet, RGB in 0..1
+STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
+FloatArray = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CRFParameters:
+    """Parameters of the model; sigmas of positions in px, of colours in 0..255 units, weights without unit."""
+
+    iterations: int
+    spatial_sigma: float
+    spatial_weight: float
+    bilateral_sigma_xy: float
+    bilateral_sigma_rgb: float
+    bilateral_weight: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.iterations, int) or self.iterations < 0:
+            raise InputError(f"crf.iterations={self.iterations}: must be a whole number, 0 or more.")
+        for name in ("spatial_weight", "bilateral_weight"):
+            if not isinstance(getattr(self, name), int | float) or not np.isfinite(getattr(self, name)):
+                raise InputError(f"crf.{name}={getattr(self, name)}: must be a number.")
+        for name in ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
+            if not isinstance(getattr(self, name), int | float) or not getattr(self, name) > 0:
+                raise InputError(f"crf.{name}={getattr(self, name)}: a standard deviation is a number above 0.")
+
+
+class DenseCRF(Protocol):
+    """An engine: any picklable object that maps probabilities to probabilities."""
+
+    def __call__(self, probs: FloatArray, rgb: Image) -> FloatArray:
+        """Run mean field.
+
+        Args:
+            probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
+            rgb: (H, W, 3) uint8, the untouched image. Not modified.
+
+        Returns:
+            (C, H, W) float32, sum 1 over C.
+        """
+        ...
+
+
+def run(crf: DenseCRF, probs: FloatArray, rgb: Image) -> FloatArray:
+    """Call an engine; here, so that a process that only runs CRFs need not import torch."""
+    return crf(probs, rgb)
+
+
+def _normalize(rgb: Image) -> FloatArray:
+    """ImageNet normalisation, measured from black: the kernel knows differences only, its lattice has an origin."""
+    return np.asarray(rgb / (255 * STD), dtype=np.float32)
+
+
+def _wrap(rgb: Image) -> FloatArray:
+    """Normalised image times 255 in eight bits: what lies outside wraps modulo 256, as in the 2024 report's code."""
+    scaled = np.trunc((rgb / np.float32(255) - MEAN) / STD * 255)
+    return np.asarray(scaled.astype(np.int64) % 256, dtype=np.float32)
+
+
+# name: (image the kernel sees, factor from sigma in 0..255 units to the sigma used, from that back to 0..255 units)
+_GUIDANCE: dict[str, tuple[Callable[[Image], FloatArray], npt.NDArray[Any], npt.NDArray[Any]]] = {
+    "raw": (lambda rgb: rgb.astype(np.float32), np.ones(3), np.ones(3)),
+    "normalized": (_normalize, 1 / (255 * STD), 255 * STD),
+    "normalized_unscaled": (_normalize, np.ones(3), 255 * STD),
+    "normalized_uint8": (_wrap, np.ones(3), STD),
+}
+GUIDANCES = tuple(_GUIDANCE)
+
+
+def guide(rgb: Image, guidance: str, sigma_rgb: float) -> FloatArray:
+    """Colours in units of their standard deviation: what the bilateral kernel takes differences of.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        guidance: one of `GUIDANCES`. `normalized` rescales sigma per channel and so equals `raw`;
+            `normalized_unscaled` does not, and has next to no edge term; `normalized_uint8` wraps.
+        sigma_rgb: in 0..255 units.
+
+    Returns:
+        (H, W, 3) float32.
+    """
+    image, factor, _ = _GUIDANCE[guidance]
+    return np.asarray(image(rgb) / (sigma_rgb * factor).astype(np.float32), dtype=np.float32)
+
+
+def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
+    """The colour sigma per channel that raw guidance would need for the same kernel, in 0..255 units (wrap aside)."""
+    _, factor, back = _GUIDANCE[guidance]
+    return [round(float(s), 4) for s in sigma_rgb * factor * back]
+
+
+def check_input(probs: FloatArray, rgb: Image) -> None:
+    """Raise ValueError unless `probs` is a finite (C, H, W) and `rgb` a uint8 (H, W, 3) of the same size."""
+    if probs.ndim != 3 or not np.isfinite(probs).all():
+        raise ValueError(f"probs must be finite and (C, H, W); got shape {probs.shape}.")
+    if rgb.dtype != np.uint8 or rgb.shape != (*probs.shape[1:], 3):
+        raise ValueError(f"rgb must be uint8 {(*probs.shape[1:], 3)} to fit probs; got {rgb.dtype} {rgb.shape}.")
