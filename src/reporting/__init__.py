@@ -1,0 +1,1 @@
+"""Readers of run folders: tables and pictures. Imports nothing of training."""

@@ -1,0 +1,80 @@
+"""Pictures of one image: itself, the truth, what each variant makes of it, and where that is wrong."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from src.data.voc import VOID, voc_palette
+
+Pixels = npt.NDArray[np.uint8]
+_WIDTH = 250  # px of one picture
+_GAP = 6
+_TITLE = 20
+_RIGHT = np.array([222, 226, 230], dtype=np.uint8)
+_WRONG = np.array([204, 37, 41], dtype=np.uint8)
+
+
+def panel(
+    rgb: Pixels, target: npt.NDArray[np.int64], labels: Mapping[str, npt.NDArray[np.int64]], classes: tuple[str, ...]
+) -> Image.Image:
+    """Two rows: image and predictions; truth and, below each prediction, its errors.
+
+    Args:
+        rgb: (H, W, 3).
+        target: (H, W), 255 is void.
+        labels: variant to (H, W).
+        classes: names, for the legend.
+
+    Returns:
+        RGB picture. Void is white; errors are red, right is grey.
+    """
+    known = target != VOID
+    columns = [("image", rgb, "truth", overlay(rgb, target))]
+    for name, prediction in labels.items():
+        wrong = (prediction != target) & known
+        share = 100 * wrong.sum() / max(1, known.sum())
+        columns.append(
+            (name.replace("_", " "), overlay(rgb, prediction), f"{share:.1f} % wrong", error_map(prediction, target))
+        )
+    seen = sorted(
+        ({int(v) for v in np.unique(target)} | {int(v) for p in labels.values() for v in np.unique(p)}) - {VOID}
+    )
+    return _compose(columns, seen, classes)
+
+
+def overlay(rgb: Pixels, labels: npt.NDArray[np.int64]) -> Pixels:
+    """(H, W, 3): the image in grey with the classes' colours over it; background stays grey, void is white."""
+    colour = voc_palette()[labels].astype(np.float32)
+    grey = rgb.mean(-1, keepdims=True).repeat(3, -1)
+    share = np.where(labels == 0, 0.0, 0.7)[..., None]
+    mixed = share * colour + (1 - share) * grey
+    return np.where((labels == VOID)[..., None], 255, mixed).astype(np.uint8)
+
+
+def error_map(labels: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> Pixels:
+    """(H, W, 3): red where labelled pixels differ, grey where they agree, white where the truth is void."""
+    picture = np.where((labels == target)[..., None], _RIGHT, _WRONG)
+    return np.where((target == VOID)[..., None], np.uint8(255), picture).astype(np.uint8)
+
+
+def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], classes: tuple[str, ...]) -> Image.Image:
+    height = round(_WIDTH * columns[0][1].shape[0] / columns[0][1].shape[1])
+    size = (_GAP + len(columns) * (_WIDTH + _GAP), 2 * (_TITLE + height + _GAP) + _TITLE + _GAP)
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(13)
+    for column, (upper_title, upper, lower_title, lower) in enumerate(columns):
+        x = _GAP + column * (_WIDTH + _GAP)
+        for row, (title, pixels) in enumerate([(upper_title, upper), (lower_title, lower)]):
+            y = row * (_TITLE + height + _GAP)
+            draw.text((x, y + 3), title, fill="black", font=font)
+            canvas.paste(Image.fromarray(pixels).resize((_WIDTH, height), Image.Resampling.BILINEAR), (x, y + _TITLE))
+    x, y = _GAP, size[1] - _TITLE
+    for label in seen:
+        if label:
+            draw.rectangle((x, y + 2, x + 12, y + 14), fill=tuple(int(v) for v in voc_palette()[label]))
+            draw.text((x + 17, y), classes[label], fill="black", font=font)
+            x += 30 + int(draw.textlength(classes[label], font=font))
+    return canvas
