@@ -1,0 +1,133 @@
+"""From a config to objects: the one place that knows both the YAML and the classes."""
+
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+import src
+from src import fusion
+from src.crf.model import CRFParameters, DenseCRF
+from src.crf.pydensecrf import PyDenseCRF
+from src.data.datamodule import SegmentationDataModule
+from src.data.transforms import Augment
+from src.data.voc import VOC_CLASSES
+from src.hardware import Hardware, detect
+from src.models import weights
+from src.models.deeplab import DeepLab
+from src.task import SegmentationTask
+from src.variants import Variant, VariantScorer
+
+ENGINES = {"pydensecrf": PyDenseCRF}
+
+
+def hardware(config: DictConfig) -> Hardware:
+    """What the machine is good at, with the config's say in it."""
+    chosen = config.trainer
+    return detect(
+        accelerator=chosen.accelerator,
+        precision=chosen.precision,
+        channels_last=chosen.channels_last,
+        workers=chosen.workers,
+    )
+
+
+def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
+    """The data set, its augmentation and its evaluation protocol."""
+    data, recipe = config.data, config.recipe
+    return SegmentationDataModule(
+        prepare=instantiate(data.prepare),
+        root=Path(data.root),
+        train_list=data.train_list,
+        val_list=data.val_list,
+        train_limit=data.train_limit,
+        val_limit=data.val_limit,
+        augment=Augment(**_plain(recipe.augment)),
+        batch_size=recipe.batch_size,
+        protocol=recipe.protocol,
+        workers=machine.workers,
+        pin_memory=machine.accelerator in ("cuda", "gpu"),
+        seed=config.seed,
+    )
+
+
+def network(config: DictConfig) -> DeepLab:
+    """Head on backbone, weights not yet loaded."""
+    choice = {key: value for key, value in config.backbone.items() if key not in ("name", "weights")}
+    head = {key: value for key, value in config.head.items() if key not in ("name", "output_stride")}
+    backbone = instantiate(choice, output_stride=config.head.output_stride)
+    built: DeepLab = instantiate(head, backbone=backbone, num_classes=len(VOC_CLASSES))
+    return built
+
+
+def task(
+    config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str], pretrained: bool = True
+) -> tuple[SegmentationTask, str]:
+    """The module to fit or test, and one line on where its weights come from.
+
+    Args:
+        config: resolved root config.
+        machine: decides the memory format.
+        fingerprint: of the data, for the checkpoint.
+        pretrained: False builds the same network without fetching weights, for a checkpoint to fill.
+    """
+    torch.manual_seed(config.seed)
+    net = network(config)
+    loaded = weights.load(net, config.backbone.weights if pretrained else None)
+    if machine.channels_last:
+        net = net.to(memory_format=torch.channels_last)
+    recipe = config.recipe
+    built = SegmentationTask(
+        net,
+        loss=instantiate({key: value for key, value in config.loss.items() if key != "name"}),
+        classes=VOC_CLASSES,
+        optimizer=instantiate(recipe.optimizer, _convert_="all"),
+        scheduler=instantiate(recipe.scheduler, _convert_="all") if recipe.scheduler else None,
+        schedule=recipe.schedule,
+        monitor=recipe.monitor,
+        new_layers_lr_factor=recipe.new_layers_lr_factor,
+        pretrained=loaded.pretrained,
+        seed=config.seed,
+        provenance={
+            "config": _plain(config),
+            "classes": list(VOC_CLASSES),
+            "versions": versions(),
+            "fingerprint": fingerprint,
+            "weights": loaded.summary,
+        },
+    )
+    return built, loaded.summary
+
+
+def variants(config: DictConfig) -> dict[str, Variant]:
+    """Named ways from logits to labels."""
+    engine = ENGINES[config.crf.engine]
+    parameters = CRFParameters(**{k: v for k, v in config.crf.items() if k not in ("name", "engine")})
+    built = {}
+    for name, choice in config.variants.items():
+        crf: DenseCRF | None = engine(parameters, choice.guidance) if choice else None
+        options = dict(choice.get("options") or {}) if choice else {}
+        rule = choice.get("fusion") if choice else None
+        built[str(name)] = Variant(crf, partial(fusion.RULES[rule], **options) if rule else None)
+    return built
+
+
+def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
+    """The scorer of all variants."""
+    return VariantScorer(variants(config), len(VOC_CLASSES), processes=machine.crf_processes)
+
+
+def versions() -> dict[str, str]:
+    """Of the project and of what its numbers depend on."""
+    packages = ("torch", "torchvision", "lightning", "torchmetrics", "numpy")
+    return {"seglab": src.__version__, **{name: version(name) for name in packages}}
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
