@@ -1,0 +1,29 @@
+"""Look a data set over before anyone trains on it: `python -m src.check data=voc2012`."""
+
+import sys
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from src.cli import command
+from src.data.inspection import inspect
+from src.data.voc import VOCFolder
+from src.validate import check_data
+
+
+@command("check", check_data)
+def main(config: DictConfig) -> None:
+    """Print counts, pixel shares and problems of every list; exit status 1 where there is a problem."""
+    console, data = Console(), config.data
+    folder = VOCFolder(instantiate(data.prepare)(Path(data.root)))
+    console.print(f"looking over {data.name} in {folder.path}", soft_wrap=True)
+    report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)
+    console.print(report.render())
+    if report.problems:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

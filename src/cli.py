@@ -1,0 +1,121 @@
+"""What all commands share: composing the config, readable errors, exit status. Imports no torch."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.errors import InputError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def command(
+    name: str, check: Callable[[DictConfig], None]
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Make a command of a function: `conf/NAME.yaml` composed with the command line, checked, then run.
+
+    Args:
+        name: root config, and the module's name under `src`.
+        check: raises `InputError` for an impossible config; runs before torch is imported.
+
+    What the user can put right ends in one sentence and exit status 1; Ctrl-C in 130. `SEGLAB_TRACEBACK=1` shows
+    the whole traceback instead.
+    """
+
+    def decorate(body: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        def job(config: DictConfig) -> Any:
+            try:
+                check(config)
+                return body(config)
+            except (InputError, HydraException) as error:
+                if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
+                    raise
+                sys.exit(_complain(_sentence(error, name)))  # past Hydra, which would announce it in its own words
+
+        def main() -> None:
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
+            # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
+            job.__module__, job.__qualname__ = body.__module__, body.__qualname__
+            try:
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            except KeyboardInterrupt:
+                sys.exit(_complain("interrupted", status=130))
+            except SystemExit as ended:
+                if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
+                    sys.exit(_complain("interrupted; resume=last goes on from the last whole epoch", status=130))
+                raise
+            except (InputError, HydraException, OmegaConfBaseException) as error:
+                if _wants_traceback():
+                    raise
+                sys.exit(_complain(_sentence(error, name)))
+
+        return main
+
+    return decorate
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of the command line of the job that runs now."""
+    return list(HydraConfig.get().overrides.task)
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("SEGLAB_TRACEBACK") == "1"
+
+
+def _complain(message: str, *, status: int = 1) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def _sentence(error: Exception, name: str) -> str:
+    """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones."""
+    if isinstance(error.__cause__, InputError):  # raised while an object was made of its config
+        error = error.__cause__
+    if isinstance(error, InputError):
+        return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
+    return _misspelt_key(name) or str(error).partition("\nConfig search path")[0].strip()
+
+
+def _misspelt_key(name: str) -> str | None:
+    """The first `key=value` of the command line whose key does not exist, with the keys that do."""
+    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith(("-", "+", "~"))]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir()]
+        try:
+            config = compose(name, overrides=groups)
+        except HydraException:
+            return None  # the choice is wrong, not the key: Hydra's message lists the choices
+        for override in OverridesParser.create().parse_overrides(words):
+            if (problem := _unknown(config, override.key_or_group)) is not None:
+                return problem
+    return None
+
+
+def _unknown(config: DictConfig, key: str) -> str | None:
+    node: Any = config
+    path: list[str] = []
+    for part in key.split("@")[0].replace("/", ".").split("."):
+        if part == "hydra":
+            return None
+        if not OmegaConf.is_dict(node) or part not in node:
+            valid = sorted(map(str, node)) if OmegaConf.is_dict(node) else []
+            close = difflib.get_close_matches(part, valid, n=1)
+            where = f"in {'.'.join(path)}" if path else "among the options"
+            hint = f" Did you mean {'.'.join([*path, close[0]])}?" if close else ""
+            return f"{key}: there is no '{part}' {where}.{hint} Valid: {', '.join(valid) or 'nothing below a value'}."
+        path.append(part)
+        node = node[part] if not OmegaConf.is_missing(node, part) else None
+    return None

@@ -1,0 +1,43 @@
+"""Score a run, a checkpoint or saved logits with any variants: `python -m src.evaluate run=FOLDER`."""
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from src.cli import command, typed_overrides
+from src.reporting.tables import show
+from src.validate import check_evaluate
+
+
+@command("evaluate", check_evaluate)
+def main(config: DictConfig) -> float:
+    """Score on val against the ground truth; returns the best mIoU of all variants."""
+    console = Console()
+    from src import build, evaluation, results, training  # torch from here on
+
+    source = evaluation.find(config)
+    settled = evaluation.settle(config, source, typed_overrides())
+    machine = build.hardware(settled)
+    data = build.datamodule(settled, machine)
+    data.prepare_data()
+    folder = evaluation.output_folder(config, settled, source)
+    folder.create()
+    console.print(f"scoring     {source.name}, {len(data.ids('val'))} images of {settled.data.name}", soft_wrap=True)
+
+    with training.loggers(settled, folder) as loggers, build.scorer(settled, machine) as scorer:
+        scorer.observers += training.observers(settled, folder, data.ids("val"), loggers)
+        if source.checkpoint is None:
+            evaluation.score_logits(source.path, data, scorer)
+        else:
+            task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
+            task.scorer = scorer
+            trainer = training.trainer(settled, machine, folder, [])
+            trainer.test(task, data, ckpt_path=source.checkpoint, weights_only=True, verbose=False)
+        training.log_scores(loggers, scorer)
+    folder.write_config(settled)
+    done = results.write(folder, settled, scorer, source=str(source.path), fingerprint=data.fingerprint())
+    show(folder, done, console)
+    return max(float(row["miou"]) for row in done["variants"].values())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What `src.evaluate` scores: a run's checkpoint with the run's own config, or logits of any network from files."""
+
+import copy
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from torch import Tensor
+
+from src.checkpoint import stored_config
+from src.data.datamodule import SegmentationDataModule
+from src.data.voc import VOC_CLASSES
+from src.errors import InputError
+from src.models.deeplab import resize_logits
+from src.runs import RunFolder, identity
+from src.variants import VariantScorer
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where predictions come from.
+
+    Attributes:
+        path: what the user named.
+        checkpoint: of a network, or None for saved logits.
+        stored: the config the network was trained with, or None for saved logits.
+    """
+
+    path: Path
+    checkpoint: Path | None
+    stored: DictConfig | None
+
+    @property
+    def name(self) -> str:
+        """For the screen."""
+        return f"logits in {self.path}" if self.checkpoint is None else str(self.checkpoint)
+
+
+def find(config: DictConfig) -> Source:
+    """The checkpoint or logits that the config names, the checkpoint read and its config taken out."""
+    if config.logits is not None:
+        return Source(Path(config.logits), None, None)
+    path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
+    return Source(Path(config.run or config.checkpoint), path, stored_config(path))
+
+
+def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
+    """The run's own config, with what the command line says about data, CRF, variants, protocol and machine.
+
+    Args:
+        config: composed from `conf/evaluate.yaml`.
+        source: gives the stored config.
+        typed: overrides of the command line; `data=NAME` replaces the run's data config, `data.key=value` one key.
+    """
+    if source.stored is None:
+        settled = copy.deepcopy(config)
+        OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is drawn here
+    else:
+        settled = copy.deepcopy(source.stored)
+        for key in ("trainer", "logger", "panels"):
+            settled[key] = config[key]
+        for group in ("data", "crf", "variants"):
+            if any(word.startswith(f"{group}=") for word in typed):
+                settled[group] = config[group]
+            for word in typed:
+                key = word.lstrip("+").partition("=")[0]
+                if key.startswith(f"{group}."):
+                    OmegaConf.update(settled, key, OmegaConf.select(config, key), force_add=True)
+                elif key.startswith(f"~{group}."):
+                    settled[group].pop(key.removeprefix(f"~{group}."), None)
+    if config.protocol is not None:
+        settled.recipe.protocol = config.protocol
+    return settled
+
+
+def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> RunFolder:
+    """`output`, or inside the run's folder, or under `runs`; the same question has the same folder."""
+    if config.output is not None:
+        folder = RunFolder(Path(config.output))
+        if folder.last.exists() or folder.best.exists():
+            raise InputError(
+                f"output={folder.path}: holds a training run, whose results would be lost; choose another."
+            )
+        return folder
+    name = f"{settled.data.name}-{settled.crf.name}-{identity(settled)}"
+    if config.run is not None:
+        return RunFolder(source.path / "evaluations" / name)
+    return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}")
+
+
+def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:
+    """Score `ID.npz` of each validation image: logits resized to the image's size, as `align_corners=False`."""
+    data.setup()
+    samples = data.val_dataloader()
+    for sample in track(samples, description="scoring", total=len(samples), transient=True):
+        (image_id,) = sample["id"]
+        logits = read_logits(folder / f"{image_id}.npz")
+        height, width = sample["mask"].shape[-2:]
+        resized = resize_logits(logits[None], (height, width))[0]
+        scorer.add(image_id, resized, sample["rgb"][0].numpy(), sample["mask"][0])
+    scorer.finish()
+
+
+def read_logits(path: Path) -> Tensor:
+    """The array `logits` of an npz file, (C, h, w) finite, as float32."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            logits = file["logits"].astype(np.float32)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: missing; every validation image needs its logits (data.val_list chooses them)."
+        ) from None
+    except KeyError:
+        raise InputError(f"{path}: holds no array 'logits'; save it with numpy.savez(path, logits=...).") from None
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
+    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or not np.isfinite(logits).all():
+        raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
+    return torch.from_numpy(logits)

@@ -1,0 +1,154 @@
+"""Checks of a composed config that need no torch: run before anything heavy is imported."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from src.crf.model import GUIDANCES, CRFParameters
+from src.errors import InputError
+from src.fusion import LIMITS, RULES
+
+ENGINES = ("pydensecrf",)
+PROTOCOLS = ("voc", "squash224")
+SCHEDULES = ("plateau", "step", "constant")
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
+
+
+def check_train(config: DictConfig) -> None:
+    """Raise InputError for what cannot be trained."""
+    recipe = config.recipe
+    _choice("head.output_stride", config.head.output_stride, (8, 16))
+    _choice("recipe.schedule", recipe.schedule, SCHEDULES)
+    _choice("recipe.protocol", recipe.protocol, PROTOCOLS)
+    _whole("recipe.epochs", recipe.epochs, least=0)
+    _whole("recipe.batch_size", recipe.batch_size, least=2, why="BatchNorm of the ASPP's pooling needs two images")
+    _whole("recipe.val_every", recipe.val_every, least=1)
+    if 0 < recipe.epochs < recipe.val_every:
+        raise InputError(f"recipe.val_every={recipe.val_every}: more than recipe.epochs={recipe.epochs}; never scored.")
+    terms = [f"val/loss/{term}" for term in config.loss.get("terms", {})]
+    _choice("recipe.monitor", recipe.monitor, (*MONITORS, *terms))
+    _augment(recipe.augment)
+    _schedule(recipe)
+    _whole("seed", config.seed, least=0)
+    if config.overwrite and config.resume is not None:
+        raise InputError(
+            "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
+        )
+    _common(config)
+
+
+def check_evaluate(config: DictConfig) -> None:
+    """Raise InputError unless exactly one source of predictions is given and exists."""
+    given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
+    if len(given) != 1:
+        raise InputError(
+            f"give exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: {', '.join(given) or 'none'}."
+        )
+    path = Path(config[given[0]])
+    if not path.exists():
+        raise InputError(f"{given[0]}={path}: does not exist.")
+    if given[0] != "checkpoint" and not path.is_dir():
+        raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
+    if config.protocol is not None:
+        _choice("protocol", config.protocol, PROTOCOLS)
+    for word in HydraConfig.get().overrides.task:
+        if re.match(r"[+~]*recipe\b", word):
+            raise InputError(f"{word}: the recipe belongs to the training; the protocol of scoring is protocol=.")
+    _common(config)
+
+
+def check_data(config: DictConfig) -> None:
+    """Raise InputError for a data set that cannot be looked at."""
+    _limits(config)
+
+
+def _common(config: DictConfig) -> None:
+    trainer = config.trainer
+    _choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
+    _choice("trainer.precision", trainer.precision, PRECISIONS)
+    if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", str(trainer.max_time)):
+        raise InputError(f"trainer.max_time={trainer.max_time}: write it as DD:HH:MM:SS, such as 00:01:30:00.")
+    _whole("panels", config.panels, least=0)
+    if config.trainer.workers is not None:
+        _whole("trainer.workers", config.trainer.workers, least=0)
+    _choice("crf.engine", config.crf.engine, ENGINES)
+    CRFParameters(**{key: value for key, value in config.crf.items() if key not in ("name", "engine")})
+    _limits(config)
+    for name, variant in config.variants.items():
+        if not re.fullmatch(r"\w+", str(name)) or str(name) == "ids":
+            raise InputError(f"variants.{name}: a name is made of letters, digits and _, and is not 'ids'.")
+        if not variant:
+            continue
+        _keys(f"variants.{name}", variant, ("guidance", "fusion", "options"))
+        _choice(f"variants.{name}.guidance", variant.get("guidance"), GUIDANCES)
+        if variant.get("fusion") is not None:
+            _choice(f"variants.{name}.fusion", variant.fusion, tuple(RULES))
+            _fusion_options(f"variants.{name}.options", variant.fusion, dict(variant.get("options") or {}))
+        elif variant.get("options"):
+            raise InputError(f"variants.{name}.options: belong to a fusion rule, and none is named.")
+    if not config.variants:
+        raise InputError("variants is empty: nothing would be scored; try variants=standard.")
+
+
+def _fusion_options(where: str, rule: str, options: dict[Any, Any]) -> None:
+    """The options of a rule are its keyword-only arguments; `LIMITS` of `src.fusion` holds their ranges."""
+    named = inspect.signature(RULES[rule]).parameters.values()
+    known = [parameter.name for parameter in named if parameter.kind is parameter.KEYWORD_ONLY]
+    if set(options) != set(known):
+        raise InputError(f"{where}={options}: the rule '{rule}' takes {', '.join(known) or 'none'}, each once.")
+    for key, value in options.items():
+        low, high = LIMITS[key]
+        if not isinstance(value, type(low)) or not low <= value <= high:
+            raise InputError(f"{where}.{key}={value}: must be of type {type(low).__name__}, from {low} to {high}.")
+
+
+def _augment(augment: DictConfig) -> None:
+    where = "recipe.augment"
+    _whole(f"{where}.crop", augment.crop, least=1)
+    if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
+        raise InputError(f"{where}.scale={augment.scale}: must be two factors, rising from above 0.")
+    if not 0 <= augment.flip <= 1:
+        raise InputError(f"{where}.flip={augment.flip}: a probability is from 0 to 1.")
+    for key, value in augment.jitter.items():
+        most = 0.5 if key == "hue" else 1
+        if not 0 <= value <= most:
+            raise InputError(f"{where}.jitter.{key}={value}: must be from 0 to {most}.")
+
+
+def _schedule(recipe: DictConfig) -> None:
+    target = "null" if recipe.scheduler is None else str(recipe.scheduler["_target_"])
+    fits = {"constant": target == "null", "plateau": target.endswith("ReduceLROnPlateau")}
+    if not fits.get(recipe.schedule, target != "null" and not fits["plateau"]):
+        raise InputError(
+            f"recipe.schedule={recipe.schedule} and recipe.scheduler={target} contradict: plateau goes with "
+            "ReduceLROnPlateau, constant with null, step with schedulers of a fixed length."
+        )
+
+
+def _limits(config: DictConfig) -> None:
+    for key in ("train_limit", "val_limit"):
+        if config.data[key] is not None:
+            _whole(f"data.{key}", config.data[key], least=1)
+
+
+def _choice(key: str, value: Any, valid: Iterable[Any]) -> None:
+    if value not in valid:
+        raise InputError(f"{key}={value}: not one of {', '.join(map(str, valid))}.")
+
+
+def _whole(key: str, value: Any, *, least: int, why: str = "") -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{key}={value}: must be a whole number of at least {least}{f' ({why})' if why else ''}.")
+
+
+def _keys(where: str, node: DictConfig, valid: tuple[str, ...]) -> None:
+    for key in map(str, node):
+        if key not in valid:
+            raise InputError(f"{where}.{key}: there is no such key; valid: {', '.join(valid)}.")

@@ -1,0 +1,63 @@
+"""What a user meets before anything is trained: help, typing errors, impossible combinations, all without torch."""
+
+import re
+import time
+
+import pytest
+
+from tests.conftest import run
+
+
+@pytest.mark.parametrize(
+    ("module", "argument", "message"),
+    [
+        ("train", "bakbone=resnet50", r"no 'bakbone' among the options. Did you mean backbone\?"),
+        ("train", "recipe.epoch=3", r"no 'epoch' in recipe. Did you mean recipe.epochs\?"),
+        ("train", "backbone=resnet52", r"(?s)'backbone/resnet52'.*resnet101_coco"),
+        ("train", "head.output_stride=12", r"head.output_stride=12: not one of 8, 16"),
+        ("train", "recipe.monitor=val/mio", r"not one of val/miou, val/pixel_accuracy, val/loss"),
+        ("train", "recipe.batch_size=1", r"at least 2 \(BatchNorm"),
+        ("train", "recipe.epochs=x", r"recipe.epochs=x: must be a whole number of at least 0"),
+        ("train", "recipe.schedule=step recipe.scheduler=null", r"contradict"),
+        ("train", "recipe.schedule=step", r"contradict"),
+        ("train", "overwrite=true resume=last", r"contradict"),
+        ("train", "recipe.augment.jitter.hue=0.9", r"hue=0.9: must be from 0 to 0.5"),
+        ("train", "trainer.accelerator=tpu", r"not one of auto, cpu"),
+        ("train", "trainer.max_time=5m", r"DD:HH:MM:SS"),
+        ("train", "crf.iterations=2.5", r"crf.iterations=2.5: must be a whole number"),
+        ("train", "+variants.mine={guidance:raw,fusion:mean,options:{wieght:0.5}}", r"'mean' takes weight"),
+        (
+            "train",
+            "+variants.mine={guidance:raw,fusion:boundary,options:{radius:0}}",
+            r"radius=0: must be of type int, from 1",
+        ),
+        ("evaluate", "logits=. recipe.protocol=voc", r"the recipe belongs to the training"),
+        ("train", "+variants.mine={guidance:gray}", r"guidance=gray: not one of raw, normalized"),
+        ("train", "+variants.mine={guidance:raw,fusion:sum}", r"fusion=sum: not one of mean, product"),
+        ("train", "crf.engine=magic", r"crf.engine=magic: not one of"),
+        ("train", "resume=nowhere.ckpt", r"nowhere.ckpt does not exist"),
+        ("evaluate", "", r"exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: none"),
+        ("evaluate", "run=nowhere", r"run=nowhere: does not exist"),
+        ("check", "data.train_limit=0", r"data.train_limit=0: must be a whole number"),
+    ],
+)
+def test_mistakes_are_one_sentence_with_the_way_out(module, argument, message, tmp_path):
+    started = time.monotonic()
+    done = run(module, *argument.split(), cwd=tmp_path, status=1)
+    assert re.search(message, done.stderr), done.stderr
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert time.monotonic() - started < 5  # two seconds are the promise; a loaded test machine is granted more
+
+
+@pytest.mark.parametrize("module", ["train", "evaluate", "check"])
+def test_help_lists_the_choices(module, tmp_path):
+    assert "data: shapes, voc2012, voc2012_aug" in run(module, "--help", cwd=tmp_path).stdout
+
+
+def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
+    program = "import sys, src.train, src.evaluate, src.check, src.validate; sys.exit('torch' in sys.modules)"
+    import subprocess
+
+    from tests.conftest import ROOT
+
+    assert subprocess.run([__import__("sys").executable, "-c", program], cwd=ROOT).returncode == 0

@@ -1,0 +1,87 @@
+"""Every YAML composes and builds."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from src import build
+from src.cli import CONF
+from src.crf.model import CRFParameters
+from src.data.transforms import PROTOCOLS, Augment
+from src.hardware import Hardware, detect
+from src.validate import ENGINES, check_train
+from src.validate import PROTOCOLS as CHECKED_PROTOCOLS
+
+CPU = Hardware("cpu", "32-true", False, 0, 1)
+GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def config(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=[*overrides])
+
+
+@pytest.mark.parametrize("choice", GROUPS, ids=str)
+def test_every_choice_composes_and_builds(choice):
+    settled = config(f"{choice.parent}={choice.name}")
+    check_train(settled)
+    assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
+    build.variants(settled)
+    Augment(**instantiate(settled.recipe.augment, _convert_="all"))
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = instantiate(settled.recipe.optimizer, _convert_="all")([{"params": [parameter]}])
+    how = {"mode": "max"} if settled.recipe.schedule == "plateau" else {"total_iters": 10}
+    instantiate(settled.recipe.scheduler, _convert_="all")(optimizer, **how)
+    assert callable(instantiate(settled.data.prepare))
+    assert "none" in settled.variants
+
+
+@pytest.mark.parametrize("root", ["train", "evaluate", "check"])
+def test_every_command_composes(root):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        compose(root)
+
+
+@pytest.mark.parametrize("head", ["deeplabv3", "deeplabv3plus"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice", "combined"])
+def test_a_task_trains_one_step_with_every_head_and_loss(head, loss):
+    settled = config("backbone=resnet18", "backbone.weights=none", f"head={head}", f"loss={loss}", "recipe=demo")
+    task, summary = build.task(settled, CPU, fingerprint={})
+    batch = {"image": torch.randn(2, 3, 40, 56), "mask": torch.randint(0, 21, (2, 40, 56))}
+    losses = task.loss(task(batch["image"]), batch["mask"])
+    losses["loss"].backward()
+    assert "none" in summary or "no pretrained" in summary
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in task.network.parameters())
+
+
+def test_the_report_recipe_has_the_report_numbers():
+    recipe = config("recipe=report2024").recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.optimizer.lr, recipe.augment.crop) == (20, 16, 1e-5, 224)
+    assert (recipe.protocol, recipe.monitor, recipe.schedule) == ("squash224", "val/loss", "plateau")
+
+
+def test_names_checked_without_torch_are_those_that_exist():
+    assert set(ENGINES) == set(build.ENGINES)
+    assert set(CHECKED_PROTOCOLS) == set(PROTOCOLS)
+
+
+def test_presets_are_the_published_numbers():
+    published = {"krahenbuhl2011": (5, 3, 3, 80, 13, 10), "deeplabv2": (10, 1, 3, 67, 3, 4)}
+    for name, values in published.items():
+        crf = config(f"crf={name}").crf
+        assert CRFParameters(**{k: v for k, v in crf.items() if k not in ("name", "engine")}) == CRFParameters(*values)
+
+
+def test_new_layers_learn_faster_only_beside_pretrained_ones():
+    settled = config("backbone=resnet18", "backbone.weights=none", "recipe.new_layers_lr_factor=10")
+    task, _ = build.task(settled, CPU, fingerprint={})
+    task.scheduler = None
+    assert [group["lr"] for group in task.configure_optimizers().param_groups] == [5e-5]
+    task.pretrained = frozenset(name for name, _ in task.network.named_parameters() if name.startswith("backbone."))
+    assert [group["lr"] for group in task.configure_optimizers().param_groups] == pytest.approx([5e-5, 5e-4])
+
+
+def test_what_the_user_says_goes_before_what_the_machine_suggests():
+    machine = detect(accelerator="cpu", precision="32-true", channels_last=True, workers=3)
+    assert (machine.precision, machine.channels_last, machine.workers) == ("32-true", True, 3)
