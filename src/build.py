@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 import src
 from src import fusion
-from src.crf.model import CRFParameters, DenseCRF
-from src.crf.pydensecrf import PyDenseCRF
+from src.crf import presets
+from src.crf.engines import ENGINES
+from src.crf.model import DenseCRF
 from src.data.datamodule import SegmentationDataModule
 from src.data.transforms import Augment
 from src.data.voc import VOC_CLASSES
@@ -21,8 +22,6 @@ from src.models import weights
 from src.models.deeplab import DeepLab
 from src.task import SegmentationTask
 from src.variants import Variant, VariantScorer
-
-ENGINES = {"pydensecrf": PyDenseCRF}
 
 
 def hardware(config: DictConfig) -> Hardware:
@@ -46,6 +45,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
         val_list=data.val_list,
         train_limit=data.train_limit,
         val_limit=data.val_limit,
+        left_out=presets.tuned_on(config),
         augment=Augment(**_plain(recipe.augment)),
         batch_size=recipe.batch_size,
         protocol=recipe.protocol,
@@ -105,20 +105,23 @@ def task(
 
 def variants(config: DictConfig) -> dict[str, Variant]:
     """Named ways from logits to labels."""
-    engine = ENGINES[config.crf.engine]
-    parameters = CRFParameters(**{k: v for k, v in config.crf.items() if k not in ("name", "engine")})
     built = {}
     for name, choice in config.variants.items():
-        crf: DenseCRF | None = engine(parameters, choice.guidance) if choice else None
-        options = dict(choice.get("options") or {}) if choice else {}
-        rule = choice.get("fusion") if choice else None
+        if not choice:
+            built[str(name)] = Variant()
+            continue
+        crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
+        rule, options = choice.get("fusion"), dict(choice.get("options") or {})
         built[str(name)] = Variant(crf, partial(fusion.RULES[rule], **options) if rule else None)
     return built
 
 
 def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
-    """The scorer of all variants."""
-    return VariantScorer(variants(config), len(VOC_CLASSES), processes=machine.crf_processes)
+    """The scorer of all variants, with the engine that their CRFs need."""
+    chosen = variants(config)
+    needed = any(variant.crf is not None for variant in chosen.values())
+    engine = ENGINES[config.crf.engine](machine.device, machine.cores) if needed else None
+    return VariantScorer(chosen, len(VOC_CLASSES), engine)
 
 
 def versions() -> dict[str, str]:

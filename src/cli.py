@@ -13,9 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.crf import presets
 from src.errors import InputError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -37,6 +38,9 @@ def command(
     def decorate(body: Callable[[DictConfig], Any]) -> Callable[[], None]:
         def job(config: DictConfig) -> Any:
             try:
+                if "variants" in config:
+                    with open_dict(config):
+                        config.variants = presets.expand(config.variants)
                 check(config)
                 return body(config)
             except (InputError, HydraException) as error:
@@ -49,6 +53,7 @@ def command(
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
+                sys.argv[1:] = presets.register(sys.argv[1:])
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
             except KeyboardInterrupt:
                 sys.exit(_complain("interrupted", status=130))

@@ -1,5 +1,7 @@
 """Score a run, a checkpoint or saved logits with any variants: `python -m src.evaluate run=FOLDER`."""
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -12,7 +14,7 @@ from src.validate import check_evaluate
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
     console = Console()
-    from src import build, evaluation, results, training  # torch from here on
+    from src import build, evaluation, logits, results, training  # torch from here on
 
     source = evaluation.find(config)
     settled = evaluation.settle(config, source, typed_overrides())
@@ -21,7 +23,7 @@ def main(config: DictConfig) -> float:
     data.prepare_data()
     folder = evaluation.output_folder(config, settled, source)
     folder.create()
-    console.print(f"scoring     {source.name}, {len(data.ids('val'))} images of {settled.data.name}", soft_wrap=True)
+    console.print(f"scoring     {source.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
 
     with training.loggers(settled, folder) as loggers, build.scorer(settled, machine) as scorer:
         scorer.observers += training.observers(settled, folder, data.ids("val"), loggers)
@@ -29,9 +31,14 @@ def main(config: DictConfig) -> float:
             evaluation.score_logits(source.path, data, scorer)
         else:
             task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-            task.scorer = scorer
             trainer = training.trainer(settled, machine, folder, [])
-            trainer.test(task, data, ckpt_path=source.checkpoint, weights_only=True, verbose=False)
+            if config.keep_logits is None:
+                task.scorer = scorer
+                trainer.test(task, data, ckpt_path=source.checkpoint, weights_only=True, verbose=False)
+            else:
+                kept = Path(config.keep_logits)
+                logits.keep(kept, data.ids("val"), source.checkpoint, task, data, trainer, console)
+                evaluation.score_logits(kept, data, scorer)
         training.log_scores(loggers, scorer)
     folder.write_config(settled)
     done = results.write(folder, settled, scorer, source=str(source.path), fingerprint=data.fingerprint())

@@ -1,20 +1,16 @@
 """What `src.evaluate` scores: a run's checkpoint with the run's own config, or logits of any network from files."""
 
 import copy
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
-from torch import Tensor
 
 from src.checkpoint import stored_config
 from src.data.datamodule import SegmentationDataModule
-from src.data.voc import VOC_CLASSES
 from src.errors import InputError
+from src.logits import read_logits
 from src.models.deeplab import resize_logits
 from src.runs import RunFolder, identity
 from src.variants import VariantScorer
@@ -103,21 +99,3 @@ def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScor
         resized = resize_logits(logits[None], (height, width))[0]
         scorer.add(image_id, resized, sample["rgb"][0].numpy(), sample["mask"][0])
     scorer.finish()
-
-
-def read_logits(path: Path) -> Tensor:
-    """The array `logits` of an npz file, (C, h, w) finite, as float32."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            logits = file["logits"].astype(np.float32)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: missing; every validation image needs its logits (data.val_list chooses them)."
-        ) from None
-    except KeyError:
-        raise InputError(f"{path}: holds no array 'logits'; save it with numpy.savez(path, logits=...).") from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
-    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or not np.isfinite(logits).all():
-        raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
-    return torch.from_numpy(logits)

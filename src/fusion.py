@@ -13,36 +13,42 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def most_probable(probs: Tensor) -> Tensor:
+    """Labels (..., H, W) int64 of the largest of (..., C, H, W); `max` is many times faster than `argmax` on a CPU."""
+    return probs.max(-3).indices
+
+
 def mean(before: Tensor, after: Tensor, *, weight: float) -> Tensor:
     """Arithmetic mean of the probabilities; `weight` in [0, 1] is the CRF's share."""
-    return (before + weight * (after - before)).argmax(-3)
+    return most_probable(before.lerp(after, weight))
 
 
 def product(before: Tensor, after: Tensor) -> Tensor:
     """Normalised product of the probabilities (a product of experts); the normaliser does not move the maximum."""
-    return (before * after).argmax(-3)
+    return most_probable(before * after)
 
 
 def max(before: Tensor, after: Tensor) -> Tensor:
     """The label of whichever of the two is surer of itself."""
-    return before.maximum(after).argmax(-3)
+    return most_probable(before.maximum(after))
 
 
 def fill(before: Tensor, after: Tensor) -> Tensor:
     """Where the CRF says background keep the network's label: undoes holes that the CRF ate into objects."""
-    labels = after.argmax(-3)
-    return labels.where(labels != 0, before.argmax(-3))
+    labels = most_probable(after)
+    return labels.where(labels != 0, most_probable(before))
 
 
 def boundary(before: Tensor, after: Tensor, *, radius: int) -> Tensor:
     """The CRF within `radius` px (chessboard distance) of an edge of the network's labels, else the network."""
     from torch.nn.functional import max_pool2d
 
-    labels = before.argmax(-3)
+    labels = most_probable(before)
     flat = labels.reshape(-1, 1, *labels.shape[-2:]).float()  # (N, 1, H, W)
     edge = (max_pool2d(flat, 3, 1, 1) != -max_pool2d(-flat, 3, 1, 1)).float()  # 1 on both sides of an edge
-    near = max_pool2d(edge, 2 * radius + 1, 1, radius).bool().reshape(labels.shape)
-    return after.argmax(-3).where(near, labels)
+    wide = max_pool2d(edge, (1, 2 * radius + 1), 1, (0, radius))
+    near = max_pool2d(wide, (2 * radius + 1, 1), 1, (radius, 0)).bool().reshape(labels.shape)
+    return most_probable(after).where(near, labels)
 
 
 RULES: dict[str, Callable[..., Tensor]] = {rule.__name__: rule for rule in (mean, product, max, fill, boundary)}

@@ -1,4 +1,4 @@
-"""What the machine is good at: precision, memory format, data workers, CRF processes."""
+"""What the machine is good at: precision, memory format, data workers, cores."""
 
 import os
 from dataclasses import dataclass
@@ -18,14 +18,19 @@ class Hardware:
         precision: as Lightning's Trainer takes it.
         channels_last: memory format of network and images.
         workers: processes that load training images.
-        crf_processes: processes that run CRFs.
+        cores: for CRFs.
     """
 
     accelerator: str
     precision: str
     channels_last: bool
     workers: int
-    crf_processes: int
+    cores: int
+
+    @property
+    def device(self) -> str:
+        """The accelerator as torch names it."""
+        return "cuda" if self.accelerator == "gpu" else self.accelerator
 
     def __str__(self) -> str:
         layout = "channels-last" if self.channels_last else "contiguous"
@@ -51,7 +56,7 @@ def detect(*, accelerator: str, precision: str, channels_last: bool | None, work
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers is None:
         workers = min(8, cores) if accelerator in ("cuda", "gpu") else min(2, cores - 1)
-    return Hardware(accelerator, precision, channels_last, workers, crf_processes=cores)
+    return Hardware(accelerator, precision, channels_last, workers, cores=cores)
 
 
 def _has_bf16(accelerator: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from src.crf.model import effective_sigma
+from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
 from src.reporting.panels import panel
 from src.runs import RunFolder, replacing
@@ -34,19 +35,24 @@ def panel_writer(folder: Path, chosen: list[str]) -> Callable[[Scored], None]:
     return write
 
 
+def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
+    """Per variant with a CRF the colour sigma that raw guidance would need for the same kernel, in 0..255 units."""
+    return {
+        str(name): effective_sigma(choice.guidance, (choice.get("crf") or settled.crf).bilateral_sigma_rgb)
+        for name, choice in settled.variants.items()
+        if choice
+    }
+
+
 def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
     """Write matrices and `results.json`; `facts` are further plain values. Returns the content of the latter."""
-    guidances = sorted({choice.guidance for choice in settled.variants.values() if choice})
     content = {
         "data": settled.data.name,
         "protocol": settled.recipe.protocol,
         "images": len(scorer.ids),
         "variants": {name: result.as_dict(VOC_CLASSES) for name, result in scorer.scores().items()},
-        "crf": {
-            "name": settled.crf.name,
-            "engine": settled.crf.engine,
-            "effective_sigma_rgb": {name: effective_sigma(name, settled.crf.bilateral_sigma_rgb) for name in guidances},
-        },
+        "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
+        "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
         **facts,
     }
     folder.write_results(content, scorer.ids, scorer.stacked())

@@ -118,6 +118,10 @@ class SegmentationTask(pl.LightningModule):
         ):
             self.scorer.add(image_id, logits, rgb.cpu().numpy(), target)
 
+    def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
+        """Ids, and logits (B, C, h, w) float32 at the network's own resolution."""
+        return {"id": batch["id"], "logits": self.network(batch["image"]).float()}
+
     def on_test_epoch_end(self) -> None:
         """Log `test/miou/VARIANT` and `test/pixel_accuracy/VARIANT`."""
         assert self.scorer is not None

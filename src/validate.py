@@ -9,11 +9,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.crf.model import GUIDANCES, CRFParameters
+from src.crf import presets
+from src.crf.model import GUIDANCES
+from src.crf.pydensecrf import require
 from src.errors import InputError
 from src.fusion import LIMITS, RULES
 
-ENGINES = ("pydensecrf",)
+ENGINES = ("auto", "numba", "torch", "pydensecrf")
 PROTOCOLS = ("voc", "squash224")
 SCHEDULES = ("plateau", "step", "constant")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
@@ -56,6 +58,8 @@ def check_evaluate(config: DictConfig) -> None:
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
+    if config.keep_logits is not None and config.logits is not None:
+        raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
     if config.protocol is not None:
         _choice("protocol", config.protocol, PROTOCOLS)
     for word in HydraConfig.get().overrides.task:
@@ -79,14 +83,18 @@ def _common(config: DictConfig) -> None:
     if config.trainer.workers is not None:
         _whole("trainer.workers", config.trainer.workers, least=0)
     _choice("crf.engine", config.crf.engine, ENGINES)
-    CRFParameters(**{key: value for key, value in config.crf.items() if key not in ("name", "engine")})
+    if config.crf.engine == "pydensecrf":
+        require()
+    presets.parameters(config.crf)
     _limits(config)
     for name, variant in config.variants.items():
         if not re.fullmatch(r"\w+", str(name)) or str(name) == "ids":
             raise InputError(f"variants.{name}: a name is made of letters, digits and _, and is not 'ids'.")
         if not variant:
             continue
-        _keys(f"variants.{name}", variant, ("guidance", "fusion", "options"))
+        _keys(f"variants.{name}", variant, ("crf", "guidance", "fusion", "options"))
+        if variant.get("crf") is not None:
+            presets.parameters(variant.crf)
         _choice(f"variants.{name}.guidance", variant.get("guidance"), GUIDANCES)
         if variant.get("fusion") is not None:
             _choice(f"variants.{name}.fusion", variant.fusion, tuple(RULES))

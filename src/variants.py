@@ -1,23 +1,23 @@
 """Ways to turn logits into labels, and the scoring of all of them from one forward pass.
 
 A variant is `none` (the network's own labels) or (CRF parameters, guidance, fusion rule). Variants that share CRF
-parameters and guidance share one CRF run. Runs go to a process pool and are scored when they come back, so that the
-CRF of one image overlaps the network on the next ones.
+parameters and guidance share one CRF run. Runs go to an engine and are scored when they come back, so that the CRF of
+one image overlaps the network on the next ones.
 """
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from src.crf.model import DenseCRF, FloatArray, Image, run
+from src.crf.engines import Engine
+from src.crf.model import DenseCRF, Image
 from src.errors import InputError
+from src.fusion import most_probable
 from src.scoring import Matrix, Scores, confusion_matrix, scores
 
 Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C, H, W) -> labels (H, W)
@@ -25,7 +25,7 @@ Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to labels: without an engine the network's own, without a fusion rule the CRF's own."""
+    """A way to labels: without a CRF the network's own, without a fusion rule the CRF's own."""
 
     crf: DenseCRF | None = None
     fusion: Fusion | None = None
@@ -33,8 +33,8 @@ class Variant:
     def labels(self, probs: Tensor, after: Tensor | None) -> Tensor:
         """Labels (H, W) int64 from probabilities (C, H, W) before and after the CRF."""
         if after is None:
-            return probs.argmax(0)
-        return after.argmax(0) if self.fusion is None else self.fusion(probs, after)
+            return most_probable(probs)
+        return most_probable(after) if self.fusion is None else self.fusion(probs, after)
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,20 @@ class Scored:
 
 
 @dataclass
-class _Pending:
+class _Image:
     id: str
-    probs: Tensor  # (C, H, W) float32
+    probs: Tensor  # (C, H, W) float32, on the engine's device
     rgb: Image
     target: Tensor
-    runs: dict[DenseCRF, "Future[FloatArray]"] = field(default_factory=dict)
 
 
 class VariantScorer:
-    """Scores every variant of every image; use as a context manager, which owns the CRF's processes.
+    """Scores every variant of every image; use as a context manager, which closes the engine.
 
     Args:
         variants: name to variant; their order is the order of the tables.
         num_classes: C.
-        processes: CRF processes; started at the first CRF run.
+        engine: runs the CRFs; None where no variant has one.
         observers: called with each `Scored` image, in the order of `add`.
 
     Attributes:
@@ -74,18 +73,19 @@ class VariantScorer:
         self,
         variants: Mapping[str, Variant],
         num_classes: int,
+        engine: Engine | None,
         *,
-        processes: int,
         observers: Sequence[Callable[[Scored], None]] = (),
     ) -> None:
         self.variants = dict(variants)
         self.num_classes = num_classes
-        self.processes = processes
+        self.engine = engine
         self.observers = list(observers)
         self.ids: list[str] = []
         self.matrices: dict[str, list[Matrix]] = {name: [] for name in variants}
-        self._pending: deque[_Pending] = deque()
-        self._pool: ProcessPoolExecutor | None = None
+        self._models = tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf is not None))
+        self._waiting: list[_Image] = []
+        self._running: deque[tuple[list[_Image], Future[list[list[Tensor]]]]] = deque()
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -93,9 +93,8 @@ class VariantScorer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
-            self._pool = None
+        if self.engine is not None:
+            self.engine.close(cancel=error is not None)
 
     def add(self, image_id: str, logits: Tensor, rgb: Image, target: Tensor) -> None:
         """Take in one image; its scores may follow later.
@@ -104,21 +103,25 @@ class VariantScorer:
             image_id: its name in the lists.
             logits: (C, H, W) float, at the image's own size.
             rgb: (H, W, 3) uint8.
-            target: (H, W) int64 ground truth; read, never written.
+            target: (H, W) int64 ground truth; read, never written, and no engine sees it.
         """
-        probs = logits.detach().float().softmax(0).cpu()
-        item = _Pending(image_id, probs, rgb, target.cpu())
-        for variant in self.variants.values():
-            if variant.crf is not None and variant.crf not in item.runs:
-                item.runs[variant.crf] = self._workers().submit(run, variant.crf, probs.numpy(), rgb)
-        self._pending.append(item)
-        while len(self._pending) > 2 * self.processes or (self._pending and not self._pending[0].runs):
-            self._score(self._pending.popleft())
+        probs = logits.detach().float().softmax(0)
+        image = _Image(image_id, probs, rgb, target.cpu())
+        if self.engine is None or not self._models:
+            self._score(image, ())
+            return
+        image.probs = probs.to(self.engine.device)
+        self._waiting.append(image)
+        if len(self._waiting) == self.engine.batch:
+            self._submit()
+        while len(self._running) > self.engine.ahead:
+            self._collect()
 
     def finish(self) -> None:
         """Wait for the CRF runs under way and score their images."""
-        while self._pending:
-            self._score(self._pending.popleft())
+        self._submit()
+        while self._running:
+            self._collect()
 
     def stacked(self) -> dict[str, Matrix]:
         """Per variant the (N, C, C) int64 matrices of the images in `ids`."""
@@ -135,21 +138,33 @@ class VariantScorer:
             raise InputError(f"none of the {len(self.ids)} images scored has a labelled pixel; see data.val_list.")
         return {name: scores(matrices) for name, matrices in self.stacked().items()}
 
-    def _workers(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
-            self._pool = ProcessPoolExecutor(self.processes, mp_context=context)
-        return self._pool
+    def _submit(self) -> None:
+        if self._waiting and self.engine is not None:
+            batch, self._waiting = self._waiting, []
+            answer = self.engine.submit([item.probs for item in batch], [_sealed(i.rgb) for i in batch], self._models)
+            self._running.append((batch, answer))
 
-    def _score(self, item: _Pending) -> None:
-        after = {crf: torch.from_numpy(answer.result()) for crf, answer in item.runs.items()}
+    def _collect(self) -> None:
+        batch, answer = self._running.popleft()
+        for image, after in zip(batch, answer.result(), strict=True):
+            self._score(image, after)
+
+    def _score(self, image: _Image, answers: Sequence[Tensor]) -> None:
+        after = dict(zip(self._models, answers, strict=False))
         labels = {
-            name: variant.labels(item.probs, after[variant.crf] if variant.crf is not None else None)
+            name: variant.labels(image.probs, after[variant.crf] if variant.crf is not None else None).cpu()
             for name, variant in self.variants.items()
         }
-        self.ids.append(item.id)
+        self.ids.append(image.id)
         for name, prediction in labels.items():
-            matrix = confusion_matrix(prediction, item.target, self.num_classes)
+            matrix = confusion_matrix(prediction, image.target, self.num_classes)
             self.matrices[name].append(matrix.numpy())
         for observe in self.observers:
-            observe(Scored(item.id, item.rgb, item.target, labels))
+            observe(Scored(image.id, image.rgb, image.target, labels))
+
+
+def _sealed(rgb: Image) -> Image:
+    """The same pixels, read-only."""
+    view = rgb[:]
+    view.flags.writeable = False
+    return view

@@ -4,14 +4,18 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import open_dict
 
 from src import build
 from src.cli import CONF
+from src.crf import presets
+from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
 from src.data.transforms import PROTOCOLS, Augment
 from src.hardware import Hardware, detect
-from src.validate import ENGINES, check_train
+from src.validate import ENGINES as CHECKED_ENGINES
 from src.validate import PROTOCOLS as CHECKED_PROTOCOLS
+from src.validate import check_train
 
 CPU = Hardware("cpu", "32-true", False, 0, 1)
 GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
@@ -19,12 +23,16 @@ GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/
 
 def config(*overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=[*overrides])
+        settled = compose("train", overrides=[*overrides])
+    with open_dict(settled):
+        settled.variants = presets.expand(settled.variants)
+    return settled
 
 
 @pytest.mark.parametrize("choice", GROUPS, ids=str)
 def test_every_choice_composes_and_builds(choice):
-    settled = config(f"{choice.parent}={choice.name}")
+    tuned = ["+crf.tuned={guidance:raw,fusion:fill,options:{},ids:[]}"] if choice.name == "tuned" else []
+    settled = config(f"{choice.parent}={choice.name}", *(word.removeprefix("+") for word in tuned))
     check_train(settled)
     assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
     build.variants(settled)
@@ -62,7 +70,7 @@ def test_the_report_recipe_has_the_report_numbers():
 
 
 def test_names_checked_without_torch_are_those_that_exist():
-    assert set(ENGINES) == set(build.ENGINES)
+    assert set(CHECKED_ENGINES) == set(ENGINES)
     assert set(CHECKED_PROTOCOLS) == set(PROTOCOLS)
 
 
@@ -70,7 +78,7 @@ def test_presets_are_the_published_numbers():
     published = {"krahenbuhl2011": (5, 3, 3, 80, 13, 10), "deeplabv2": (10, 1, 3, 67, 3, 4)}
     for name, values in published.items():
         crf = config(f"crf={name}").crf
-        assert CRFParameters(**{k: v for k, v in crf.items() if k not in ("name", "engine")}) == CRFParameters(*values)
+        assert presets.parameters(crf) == CRFParameters(*values, label_floor=0.01)
 
 
 def test_new_layers_learn_faster_only_beside_pretrained_ones():

@@ -1,6 +1,7 @@
 """Ground truth is read-only, variants share CRF runs, and scores do not depend on the order of the work."""
 
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -9,21 +10,38 @@ import torch
 from src import fusion
 from src.scoring import confusion_matrix
 from src.variants import Variant, VariantScorer
+from tests.crf.conftest import model
 
 CLASSES = 4
+TWO, ZERO = model(iterations=2), model(iterations=0)  # what Nonsense answers with: label 2, label 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Nonsense:
-    """A CRF that answers rubbish and scribbles over what it was given."""
+    """An engine that answers rubbish and scribbles over what it was given."""
 
-    label: int
+    batch: int = 1
+    ahead: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    asked: list = field(default_factory=list)
+    closed: bool = False
 
-    def __call__(self, probs, rgb):
-        answer = np.zeros_like(probs)
-        answer[self.label] = 1
-        probs[...], rgb[...] = 0.25, 7
+    def submit(self, probs, rgb, models):
+        self.asked.append((len(probs), models))
+        done = Future()
+        done.set_result([[self.answer(p, crf.parameters.iterations) for crf in models] for p in probs])
+        for image in rgb:
+            with pytest.raises(ValueError, match="read-only"):
+                image[...] = 7
+        return done
+
+    def answer(self, probs, label):
+        answer = torch.zeros_like(probs)
+        answer[label] = 1
         return answer
+
+    def close(self, *, cancel):
+        self.closed = True
 
 
 def sample(seed):
@@ -33,16 +51,17 @@ def sample(seed):
     return logits, rng.integers(0, 256, (6, 9, 3), dtype=np.uint8), target
 
 
-@pytest.fixture(scope="module")
-def scored():
+@pytest.fixture(scope="module", params=[(1, 0), (1, 3), (2, 0), (16, 1)], ids=str)
+def scored(request):
     variants = {
         "none": Variant(),
-        "crf": Variant(Nonsense(2)),
-        "filled": Variant(Nonsense(0), fusion.fill),
-        "crf_again": Variant(Nonsense(2)),
+        "crf": Variant(TWO),
+        "filled": Variant(ZERO, fusion.fill),
+        "crf_again": Variant(TWO),
     }
     seen, samples = [], {f"image{i}": sample(i) for i in range(5)}
-    with VariantScorer(variants, CLASSES, processes=1, observers=[seen.append]) as scorer:
+    engine = Nonsense(*request.param)
+    with VariantScorer(variants, CLASSES, engine, observers=[seen.append]) as scorer:
         for name, (logits, rgb, target) in samples.items():
             scorer.add(name, logits, rgb, target)
         scorer.finish()
@@ -68,22 +87,25 @@ def test_matrices_are_those_of_each_image(scored):
 
 
 def test_without_images_there_are_no_scores():
-    with VariantScorer({"none": Variant()}, CLASSES, processes=1) as scorer:
+    with VariantScorer({"none": Variant()}, CLASSES, None) as scorer:
         scorer.finish()
     assert scorer.stacked()["none"].shape == (0, CLASSES, CLASSES)
 
 
-def test_variants_with_the_same_crf_share_one_run():
-    submitted = []
+def test_variants_with_the_same_crf_share_one_run(scored):
+    scorer, samples, _ = scored
+    assert all(models == (TWO, ZERO) for _, models in scorer.engine.asked)
+    assert sum(count for count, _ in scorer.engine.asked) == len(samples)
+    assert scorer.engine.closed
 
-    class Counting(VariantScorer):
-        def _workers(self):
-            pool = super()._workers()
-            submitted.append(1)
-            return pool
 
-    variants = {"a": Variant(Nonsense(1)), "b": Variant(Nonsense(1), fusion.max), "c": Variant(Nonsense(2))}
-    with Counting(variants, CLASSES, processes=1) as scorer:
+def test_an_engine_that_fails_is_not_passed_over():
+    class Broken(Nonsense):
+        def submit(self, probs, rgb, models):
+            done = Future()
+            done.set_exception(MemoryError("no room"))
+            return done
+
+    with pytest.raises(MemoryError, match="no room"), VariantScorer({"crf": Variant(TWO)}, CLASSES, Broken()) as scorer:
         scorer.add("image", *sample(0))
         scorer.finish()
-    assert len(submitted) == 2

@@ -6,7 +6,7 @@ Gaussian kernels, one over positions, one over positions and colours.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,18 @@ from src.errors import InputError
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet, RGB in 0..1
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
+SMALLEST = 1e-8  # probabilities are clipped here: -log 0 would be infinite
+
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class CRFParameters:
-    """Parameters of the model; sigmas of positions in px, of colours in 0..255 units, weights without unit."""
+    """Parameters of the model; sigmas of positions in px, of colours in 0..255 units, weights without unit.
+
+    A label whose largest probability in the image is below `label_floor` takes no part; 0 is exact.
+    """
 
     iterations: int
     spatial_sigma: float
@@ -30,10 +35,13 @@ class CRFParameters:
     bilateral_sigma_xy: float
     bilateral_sigma_rgb: float
     bilateral_weight: float
+    label_floor: float
 
     def __post_init__(self) -> None:
         if not isinstance(self.iterations, int) or self.iterations < 0:
             raise InputError(f"crf.iterations={self.iterations}: must be a whole number, 0 or more.")
+        if not isinstance(self.label_floor, int | float) or not 0 <= self.label_floor < 1:
+            raise InputError(f"crf.label_floor={self.label_floor}: a probability from 0 (all labels take part) to 1.")
         for name in ("spatial_weight", "bilateral_weight"):
             if not isinstance(getattr(self, name), int | float) or not np.isfinite(getattr(self, name)):
                 raise InputError(f"crf.{name}={getattr(self, name)}: must be a number.")
@@ -42,25 +50,12 @@ class CRFParameters:
                 raise InputError(f"crf.{name}={getattr(self, name)}: a standard deviation is a number above 0.")
 
 
-class DenseCRF(Protocol):
-    """An engine: any picklable object that maps probabilities to probabilities."""
+@dataclass(frozen=True)
+class DenseCRF:
+    """A model to run: parameters, and the name of the guidance image, one of `GUIDANCES`."""
 
-    def __call__(self, probs: FloatArray, rgb: Image) -> FloatArray:
-        """Run mean field.
-
-        Args:
-            probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
-            rgb: (H, W, 3) uint8, the untouched image. Not modified.
-
-        Returns:
-            (C, H, W) float32, sum 1 over C.
-        """
-        ...
-
-
-def run(crf: DenseCRF, probs: FloatArray, rgb: Image) -> FloatArray:
-    """Call an engine; here, so that a process that only runs CRFs need not import torch."""
-    return crf(probs, rgb)
+    parameters: CRFParameters
+    guidance: str
 
 
 def _normalize(rgb: Image) -> FloatArray:
@@ -100,15 +95,30 @@ def guide(rgb: Image, guidance: str, sigma_rgb: float) -> FloatArray:
     return np.asarray(image(rgb) / (sigma_rgb * factor).astype(np.float32), dtype=np.float32)
 
 
+def positions(height: int, width: int, sigma: float) -> FloatArray:
+    """(2, H W) float32: x and y of each pixel in units of `sigma` px."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.asarray(np.stack([x, y]) / np.float32(sigma), dtype=np.float32).reshape(2, -1)
+
+
 def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
     """The colour sigma per channel that raw guidance would need for the same kernel, in 0..255 units (wrap aside)."""
     _, factor, back = _GUIDANCE[guidance]
     return [round(float(s), 4) for s in sigma_rgb * factor * back]
 
 
+def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: float) -> FloatArray:
+    """(5, H W) float32: x, y and the colours in units of their standard deviations."""
+    colours = guide(rgb, guidance, sigma_rgb).reshape(-1, 3)
+    return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours.T])
+
+
 def check_input(probs: FloatArray, rgb: Image) -> None:
-    """Raise ValueError unless `probs` is a finite (C, H, W) and `rgb` a uint8 (H, W, 3) of the same size."""
-    if probs.ndim != 3 or not np.isfinite(probs).all():
-        raise ValueError(f"probs must be finite and (C, H, W); got shape {probs.shape}.")
+    """Raise ValueError unless `probs` are probabilities (C, H, W) and `rgb` is uint8 (H, W, 3) of the same size."""
+    if probs.ndim != 3 or 0 in probs.shape:
+        raise ValueError(f"probs must be (C, H, W) and not empty; got shape {probs.shape}.")
     if rgb.dtype != np.uint8 or rgb.shape != (*probs.shape[1:], 3):
         raise ValueError(f"rgb must be uint8 {(*probs.shape[1:], 3)} to fit probs; got {rgb.dtype} {rgb.shape}.")
+    low, high = float(probs.min()), float(probs.max())
+    if not (low >= 0 and high <= 1 + 1e-4):  # a NaN is neither
+        raise ValueError(f"probs must be finite and in [0, 1]; got {low} to {high}; take the softmax of logits first.")

@@ -1,49 +1,57 @@
-"""The reference engine: Kraehenbuehl's own code through the pydensecrf bindings. CPU, one thread, holds the GIL."""
+"""The reference back end: Kraehenbuehl's own code through the pydensecrf bindings. CPU, one thread, holds the GIL."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import numpy as np
 
-from src.crf.model import CRFParameters, FloatArray, Image, check_input, guide
+from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
 from src.errors import InputError
 
-SMALLEST = 1e-8  # probabilities are clipped here: -log 0 would be infinite
 
-
-@dataclass(frozen=True)
-class PyDenseCRF:
-    """Mean field by pydensecrf with symmetric normalisation; see `src.crf.model.DenseCRF` for the call."""
-
-    parameters: CRFParameters
-    guidance: str
-
-    def __post_init__(self) -> None:
-        if find_spec("pydensecrf") is None:
-            raise InputError(
-                "crf.engine=pydensecrf: the module is not installed; install it with `pip install pydensecrf2` "
-                "(needs a C++ compiler)."
-            )
-
-    def __call__(self, probs: FloatArray, rgb: Image) -> FloatArray:
-        """Run mean field: probs (C, H, W) float32, rgb (H, W, 3) uint8 -> (C, H, W) float32."""
-        from pydensecrf.densecrf import DenseCRF2D
-
-        check_input(probs, rgb)
-        p = self.parameters
-        labels, height, width = probs.shape
-        unary = -np.log(np.clip(probs, SMALLEST, 1.0)).reshape(labels, -1)
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        colour = np.moveaxis(guide(rgb, self.guidance, p.bilateral_sigma_rgb), 2, 0)
-        crf = DenseCRF2D(width, height, labels)  # width first
-        crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
-        crf.addPairwiseEnergy(_flat(x / p.spatial_sigma, y / p.spatial_sigma), compat=p.spatial_weight)
-        crf.addPairwiseEnergy(
-            _flat(x / p.bilateral_sigma_xy, y / p.bilateral_sigma_xy, *colour), compat=p.bilateral_weight
+def require() -> None:
+    """Raise InputError where the module is not installed."""
+    if _missing():
+        raise InputError(
+            "crf.engine=pydensecrf: the module is not installed; `pip install pydensecrf2` brings it (needs a C++ "
+            "compiler), crf.engine=auto needs no such thing and gives the same labels."
         )
-        return np.array(crf.inference(p.iterations), dtype=np.float32).reshape(labels, height, width)
 
 
-def _flat(*features: FloatArray) -> FloatArray:
-    """Feature planes (H, W) to the (D, H * W) that pydensecrf wants, C-contiguous."""
-    return np.ascontiguousarray(np.stack(features).reshape(len(features), -1), dtype=np.float32)
+def _missing() -> bool:
+    try:
+        return find_spec("pydensecrf") is None
+    except ValueError:  # blocked by a None in sys.modules
+        return True
+
+
+def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> list[FloatArray]:
+    """Mean field of each model on one image, with symmetric normalisation.
+
+    Args:
+        probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
+        rgb: (H, W, 3) uint8, the untouched image. Not modified.
+        models: what to run; a label floor is not looked at, all labels take part.
+
+    Returns:
+        Per model (C, H, W) float32, sum 1 over C.
+
+    Raises:
+        ValueError: arrays that do not fit each other, or no probabilities.
+    """
+    check_input(probs, rgb)
+    return [_run(probs, rgb, model) for model in models]
+
+
+def _run(probs: FloatArray, rgb: Image, model: DenseCRF) -> FloatArray:
+    from pydensecrf.densecrf import DenseCRF2D
+
+    p = model.parameters
+    labels, height, width = probs.shape
+    unary = -np.log(np.clip(probs, SMALLEST, 1.0)).reshape(labels, -1)
+    features = bilateral_features(rgb, model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
+    crf = DenseCRF2D(width, height, labels)  # width first
+    crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
+    crf.addPairwiseEnergy(np.ascontiguousarray(positions(height, width, p.spatial_sigma)), compat=p.spatial_weight)
+    crf.addPairwiseEnergy(np.ascontiguousarray(features, dtype=np.float32), compat=p.bilateral_weight)
+    return np.array(crf.inference(p.iterations), dtype=np.float32).reshape(labels, height, width)

@@ -1,6 +1,6 @@
 """The LightningDataModule over any folder in the VOC layout."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,6 +82,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         val_list: the same for validation.
         train_limit: take the first so many ids only; None is all.
         val_limit: the same for validation.
+        left_out: by name of what was tuned on them, images that are not validated on.
         augment: from image and mask to a training sample.
         batch_size: training images per step; an incomplete last batch is dropped.
         protocol: how images are evaluated, `voc` or `squash224`.
@@ -99,6 +100,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         val_list: str,
         train_limit: int | None,
         val_limit: int | None,
+        left_out: Mapping[str, frozenset[str]],
         augment: Augment,
         batch_size: int,
         protocol: Literal["voc", "squash224"],
@@ -110,6 +112,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.prepare = prepare
         self.root = root
         self.lists = {"train": (train_list, train_limit), "val": (val_list, val_limit)}
+        self.left_out = dict(left_out)
         self.augment = augment
         self.batch_size = batch_size
         self.protocol: Literal["voc", "squash224"] = protocol
@@ -128,11 +131,17 @@ class SegmentationDataModule(pl.LightningDataModule):
             self.folder = VOCFolder(self.prepare(self.root))
 
     def ids(self, split: str) -> list[str]:
-        """Ids of "train" or "val", the limit applied."""
+        """Ids of "train" or "val", the limit applied; val without what is left out."""
         self.setup()
         assert self.folder is not None
         name, limit = self.lists[split]
-        return self.folder.ids(name)[:limit]
+        found = self.folder.ids(name)[:limit]
+        if split == "train":
+            return found
+        kept = [image for image in found if not any(image in tuned for tuned in self.left_out.values())]
+        if found and not kept:
+            raise InputError(f"crf={', '.join(self.left_out)}: was tuned on all of '{name}'; none is left to score.")
+        return kept
 
     def overlap(self) -> int:
         """Number of images that are trained on and validated on: 0 in an honest run."""
@@ -140,9 +149,18 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def summary(self) -> str:
         """Counts for the screen, with a warning where training has seen the validation images."""
-        counts = f"{len(self.ids('train'))} train, {len(self.ids('val'))} val images"
+        counts = f"{len(self.ids('train'))} train, {self.val_summary()}"
         seen = self.overlap()
         return f"{counts}; WARNING: {seen} val images are trained on, so val scores say nothing" if seen else counts
+
+    def val_summary(self) -> str:
+        """Number of the images that are scored, and why some are not."""
+        kept = self.ids("val")
+        assert self.folder is not None
+        name, limit = self.lists["val"]
+        missing = len(self.folder.ids(name)[:limit]) - len(kept)
+        reason = f" ({missing} are left out: {', '.join(self.left_out)} was tuned on them)" if missing else ""
+        return f"{len(kept)} val images{reason}"
 
     def fingerprint(self) -> dict[str, str]:
         """Per split a hash of ids and file sizes, to tell whether two runs saw the same data."""
@@ -169,9 +187,13 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole images one by one, each at its own size."""
-        ids = self.ids("val")
+        return self.whole_images(self.ids("val"))
+
+    def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
+        """The same of any images."""
+        self.setup()
         assert self.folder is not None
-        return DataLoader(EvalSet(self.folder, ids, self.protocol), batch_size=1, **self._loading())
+        return DataLoader(EvalSet(self.folder, list(ids), self.protocol), batch_size=1, **self._loading())
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The validation images: the test set's truth is not public."""

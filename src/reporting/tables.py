@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -11,9 +12,9 @@ from src.runs import RunFolder
 def variants_table(results: dict[str, Any]) -> Table:
     """Mean IoU and pixel accuracy per variant in per cent, with the difference of mIoU to `none`."""
     rows = results["variants"]
-    table = Table()
-    table.add_column("variant")
-    for heading in ("mIoU %", "to none", "pixel accuracy %"):
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("variant", overflow="fold")
+    for heading in ("mIoU %", "to none", "pixel acc. %"):
         table.add_column(heading, justify="right")
     base = rows.get("none", {}).get("miou")
     for name, row in rows.items():

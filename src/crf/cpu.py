@@ -1,0 +1,205 @@
+"""Mean field on the CPU: Numba, all threads, equal bits whatever their number.
+
+An iteration is one walk over the points, which slices what the blurred lattices hold, makes it probabilities and splats
+them again while they are in registers, and a blur of each lattice in between.
+"""
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from src.crf.construction import build
+from src.crf.lattice import Lattice, blur, spread
+from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
+from src.crf.permutohedral import alpha
+from src.crf.simd import element, exp, largest, load, muladd, rows, store, total, width_of
+
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+WIDTH = 8  # labels are padded to multiples of this
+_ONE_AT_A_TIME = threading.Lock()  # each call uses all threads, and not all of Numba's threading layers can be shared
+
+
+def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
+    """Mean field of each model on one image; lattices are built once for all.
+
+    Beside the input it needs about 4 (W + C + 40) bytes per pixel, W being the labels that take part in multiples of 8.
+
+    Args:
+        probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
+        rgb: (H, W, 3) uint8, the untouched image. Not modified.
+        models: what to run.
+        threads: None for all that Numba has.
+
+    Returns:
+        Per model (C, H, W) float32, sum 1 over C; 0 for labels below the model's label floor.
+
+    Raises:
+        ValueError: arrays that do not fit each other, or no probabilities.
+        InputError: standard deviations too small for a lattice.
+    """
+    check_input(probs, rgb)
+    flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
+    with _ONE_AT_A_TIME:
+        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS))
+        highest = np.empty((64, len(flat)), np.float32)
+        _survey(flat, highest)
+        return [found.reshape(probs.shape) for found in _run(flat, highest.max(axis=0), rgb, models)]
+
+
+def is_compiled() -> bool:
+    """Whether an earlier call left compiled code for this file behind."""
+    return bool(_mean_field.signatures) or any(Path(str(_mean_field.stats.cache_path)).glob("cpu._mean_field*.nbi"))
+
+
+class _Flow(NamedTuple):
+    """Rows of one lattice during inference; the widths are the labels'."""
+
+    sliced: npt.NDArray[np.void]  # (L,) blurred values, by slot
+    splatted: npt.NDArray[np.void]  # (L,) what the points of a band have added up, by slot
+    values: npt.NDArray[np.void]  # (M + 1,) by vertex; the last is what a missing neighbour holds
+    spare: npt.NDArray[np.void]  # (M + 1,)
+
+
+def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> list[FloatArray]:
+    found: list[FloatArray] = []
+    lattices: dict[tuple[str, float, float], Lattice] = {}
+    unaries: dict[bytes, npt.NDArray[np.void]] = {}
+    flows: dict[tuple[int, int], _Flow] = {}
+
+    def flow(lattice: Lattice, width: int) -> _Flow:
+        slots, vertices = len(lattice.vertex), len(lattice.first)
+        made = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+        return flows.setdefault((id(lattice), width), made)
+
+    for model in models:
+        p = model.parameters
+        kept = np.flatnonzero(highest >= p.label_floor)
+        if not len(kept):
+            kept = np.array([highest.argmax()])
+        width = -(-len(kept) // WIDTH) * WIDTH
+        if kept.tobytes() not in unaries:
+            unaries[kept.tobytes()] = rows(flat.shape[1], width)
+            _gather(flat, kept, unaries[kept.tobytes()], unaries[kept.tobytes()].view(np.float32).reshape(-1, width))
+        key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
+        if key not in lattices:
+            lattices[key] = build(bilateral_features(rgb, *key))
+        spatial, bilateral = spatial_lattice(*rgb.shape[:2], p.spatial_sigma), lattices[key]
+        result = np.zeros_like(flat)  # pages of labels that take no part are never touched
+        absent = rows(1, width)
+        absent.view(np.float32)[:] = np.where(np.arange(width) < len(kept), 0, -1e30)
+        weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
+        own = flow(spatial, width), flow(bilateral, width)
+        _mean_field(p.iterations, unaries[kept.tobytes()], absent, spatial, bilateral, *own, *weights, kept, result)
+        found.append(result)
+    return found
+
+
+@lru_cache(maxsize=16)
+def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
+    """The lattice of the positions of an image, which depends on its size alone."""
+    return build(positions(height, width, sigma))
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _survey(probs, highest):
+    """Largest value of each label within each of the parts into which the image is cut."""
+    parts, points = len(highest), probs.shape[1]
+    for part in prange(parts):
+        for label in range(len(probs)):
+            top = np.float32(0)
+            for point in range(part * points // parts, (part + 1) * points // parts):
+                top = max(top, probs[label, point])
+            highest[part, label] = top
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _gather(probs, kept, unary, numbers):
+    """Rows of the kept labels' probabilities, clipped, sum 1, from planes; `numbers` is another view of `unary`."""
+    points = probs.shape[1]
+    for part in prange(64):
+        _gather_part(probs, kept, unary, numbers, part * points // 64, (part + 1) * points // 64)
+
+
+@njit(nogil=True, cache=True)
+def _gather_part(probs, kept, unary, numbers, begin, end):
+    for point in range(begin, end):
+        store(unary, point, np.float32(0))
+        for i in range(len(kept)):
+            numbers[point, i] = min(max(probs[kept[i], point], np.float32(SMALLEST)), np.float32(1))
+        row = load(unary, point)
+        store(unary, point, row * (np.float32(1) / total(row)))
+
+
+@njit(nogil=True, cache=True)
+def _spread_out(vertex, blurred, sliced, splatted, begin, end):
+    """Copy the vertices' values to a band's slots, side by side, and empty what is splatted into."""
+    for slot in range(begin, end):
+        store(sliced, slot, load(blurred, vertex[slot]))
+        store(splatted, slot, np.float32(0))
+
+
+@njit(nogil=True, cache=True)
+def _slice(sliced, slots, weights, point):
+    """What the kernel gives to a point, before its weight."""
+    row = load(sliced, slots[point, 0]) * element(weights, point, 0)
+    for r in range(1, width_of(weights)):
+        row = muladd(load(sliced, slots[point, r]), element(weights, point, r), row)
+    return row
+
+
+@njit(nogil=True, cache=True)
+def _splat(splatted, slots, weights, point, row):
+    for r in range(width_of(weights)):
+        slot = slots[point, r]
+        store(splatted, slot, muladd(row, element(weights, point, r), load(splatted, slot)))
+
+
+@njit(nogil=True, cache=True)
+def _update(
+    begin, end, first, last, unary, absent, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result
+):
+    """Q = softmax(-U + sum of w K Q), as p e^x over its sum with U = -log p (Kraehenbuehl and Koltun 2011, alg. 1)."""
+    slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
+    slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm
+    sliced_s, splatted_s, sliced_b, splatted_b = flow_s.sliced, flow_s.splatted, flow_b.sliced, flow_b.splatted
+    final = np.empty(1, unary.dtype)
+    for point in range(begin, end):
+        row = load(unary, point)
+        if not first:
+            x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], load(absent, 0))
+            x = muladd(_slice(sliced_b, slots_b, weights_b, point), weight_b * norm_b[point], x)
+            row = row * exp(x - largest(x))
+            row = row * (np.float32(1) / total(row))
+        if last:
+            store(final, 0, row)
+            for i in range(len(kept)):
+                result[kept[i], point] = element(final, 0, i)
+        else:
+            _splat(splatted_s, slots_s, weights_s, point, row * norm_s[point])
+            _splat(splatted_b, slots_b, weights_b, point, row * norm_b[point])
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _mean_field(iterations, unary, absent, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+    count = len(bilateral.bands) - 1
+    blurred_s, blurred_b = flow_s.values, flow_b.values
+    for step in range(iterations + 1):
+        if step > 0:
+            blurred_s = blur(spatial, flow_s.splatted, flow_s.values, flow_s.spare)
+            blurred_b = blur(bilateral, flow_b.splatted, flow_b.values, flow_b.spare)
+        for i in prange(count):
+            band = spread(i, count)
+            edges_s, edges_b = spatial.band_slots, bilateral.band_slots
+            _spread_out(spatial.vertex, blurred_s, flow_s.sliced, flow_s.splatted, edges_s[band], edges_s[band + 1])
+            _spread_out(bilateral.vertex, blurred_b, flow_b.sliced, flow_b.splatted, edges_b[band], edges_b[band + 1])
+            _update(
+                bilateral.bands[band], bilateral.bands[band + 1], step == 0, step == iterations, unary, absent,
+                spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
+            )  # fmt: skip

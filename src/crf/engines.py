@@ -1,0 +1,148 @@
+"""Engines: where dense CRFs run, and how many at a time. To add one, write it here and list it in `ENGINES`."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from src.crf import pydensecrf
+from src.crf.model import DenseCRF, FloatArray, Image
+
+
+class Engine(Protocol):
+    """Runs models on batches of images; owns threads or processes until it is closed.
+
+    Attributes:
+        device: where the probabilities that it takes and gives lie.
+        batch: how many images it takes at a time.
+        ahead: how many batches may be under way.
+    """
+
+    device: torch.device
+    batch: int
+    ahead: int
+
+    def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
+        """Start a batch.
+
+        Args:
+            probs: per image (C, H, W) float32 in [0, 1] on `device`, sum 1 over C. Not modified.
+            rgb: per image (H, W, 3) uint8. Not modified.
+            models: what to run on each image.
+
+        Returns:
+            To come: per image, per model, (C, H, W) float32 on `device`.
+        """
+        ...
+
+    def close(self, *, cancel: bool) -> None:
+        """End threads and processes; with `cancel` without what was not begun."""
+        ...
+
+
+class NumbaEngine:
+    """Ours on the CPU: one image after the other, each with all threads, beside whatever the caller does."""
+
+    device = torch.device("cpu")
+    batch = 1
+    ahead = 4
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._executor = ThreadPoolExecutor(1)
+
+    def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
+        """See `Engine`."""
+        return self._executor.submit(self._run, probs, rgb, models)
+
+    def _run(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
+        from src.crf import cpu
+
+        if not cpu.is_compiled():
+            print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
+        return [
+            [torch.from_numpy(q) for q in cpu.infer(_readonly(p), image, models, threads=self.threads)]
+            for p, image in zip(probs, rgb, strict=True)
+        ]
+
+    def close(self, *, cancel: bool) -> None:
+        """See `Engine`."""
+        self._executor.shutdown(cancel_futures=cancel)
+
+
+class TorchEngine:
+    """Ours in torch, on whatever device: a batch of images at a time, which stay on the device."""
+
+    batch = 16
+    ahead = 0
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
+        """See `Engine`; a GPU works on while this returns."""
+        from src.crf.gpu import infer
+
+        done: Future[list[list[Tensor]]] = Future()
+        try:
+            done.set_result(infer(probs, rgb, models))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def close(self, *, cancel: bool) -> None:
+        """Nothing to end."""
+
+
+class PyDenseCRFEngine:
+    """The reference, which holds the GIL: one image per process."""
+
+    device = torch.device("cpu")
+    batch = 1
+
+    def __init__(self, processes: int) -> None:
+        pydensecrf.require()
+        context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
+        self._executor = ProcessPoolExecutor(processes, mp_context=context)
+        self.ahead = 2 * processes
+
+    def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
+        """See `Engine`."""
+        (one,), (image,) = probs, rgb
+        answer = self._executor.submit(pydensecrf.infer, one.numpy(), image, models)
+        done: Future[list[list[Tensor]]] = Future()
+        answer.add_done_callback(lambda answer: _hand_on(answer, done))
+        return done
+
+    def close(self, *, cancel: bool) -> None:
+        """See `Engine`."""
+        self._executor.shutdown(wait=not cancel, cancel_futures=True)
+
+
+def _hand_on(answer: "Future[list[FloatArray]]", done: "Future[list[list[Tensor]]]") -> None:
+    """What a process answered, as tensors of a batch of one."""
+    if answer.cancelled():
+        done.cancel()
+    elif (error := answer.exception()) is not None:
+        done.set_exception(error)
+    else:
+        done.set_result([[torch.from_numpy(q) for q in answer.result()]])
+
+
+def _readonly(probs: Tensor) -> FloatArray:
+    array: FloatArray = probs.numpy()[:]
+    array.flags.writeable = False
+    return array
+
+
+ENGINES: dict[str, Callable[[str, int], Engine]] = {
+    "auto": lambda device, cores: TorchEngine(torch.device(device)) if device == "cuda" else NumbaEngine(cores),
+    "numba": lambda device, cores: NumbaEngine(cores),
+    "torch": lambda device, cores: TorchEngine(torch.device(device)),
+    "pydensecrf": lambda device, cores: PyDenseCRFEngine(cores),
+}
+"""From a device's name and a number of cores to an engine; `auto` is ours where the network runs."""
