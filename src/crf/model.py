@@ -113,12 +113,21 @@ def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: fl
     return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours.T])
 
 
-def check_input(probs: FloatArray, rgb: Image) -> None:
-    """Raise ValueError unless `probs` are probabilities (C, H, W) and `rgb` is uint8 (H, W, 3) of the same size."""
-    if probs.ndim != 3 or 0 in probs.shape:
-        raise ValueError(f"probs must be (C, H, W) and not empty; got shape {probs.shape}.")
-    if rgb.dtype != np.uint8 or rgb.shape != (*probs.shape[1:], 3):
-        raise ValueError(f"rgb must be uint8 {(*probs.shape[1:], 3)} to fit probs; got {rgb.dtype} {rgb.shape}.")
-    low, high = float(probs.min()), float(probs.max())
+def check_shapes(shape: tuple[int, ...], rgb: Image) -> None:
+    """Raise ValueError unless `shape` is (C, H, W) and `rgb` is uint8 (H, W, 3) of the same size."""
+    if len(shape) != 3 or 0 in shape:
+        raise ValueError(f"probs must be (C, H, W) and not empty; got shape {shape}.")
+    if rgb.dtype != np.uint8 or rgb.shape != (*shape[1:], 3):
+        raise ValueError(f"rgb must be uint8 {(*shape[1:], 3)} to fit probs; got {rgb.dtype} {rgb.shape}.")
+
+
+def check_range(low: float, high: float) -> None:
+    """Raise ValueError unless the smallest and the largest of some numbers can be those of probabilities."""
     if not (low >= 0 and high <= 1 + 1e-4):  # a NaN is neither
         raise ValueError(f"probs must be finite and in [0, 1]; got {low} to {high}; take the softmax of logits first.")
+
+
+def check_input(probs: FloatArray, rgb: Image) -> None:
+    """Raise ValueError unless `probs` are probabilities (C, H, W) and `rgb` is uint8 (H, W, 3) of the same size."""
+    check_shapes(probs.shape, rgb)
+    check_range(float(probs.min()), float(probs.max()))

@@ -1,0 +1,195 @@
+"""Mean field in torch, on whatever device: a batch of images of any sizes at once, nothing but tensors in an iteration.
+
+The images of a batch are one list of points, their lattices one lattice whose parts do not touch. Splatting and slicing
+are products with sparse matrices, blurring is a sum of selected rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from src.crf.model import (
+    SMALLEST,
+    CRFParameters,
+    DenseCRF,
+    Image,
+    bilateral_features,
+    check_range,
+    check_shapes,
+    positions,
+)
+from src.crf.permutohedral import alpha, scales, strides
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
+    """Mean field of each model on each image; lattices are built once for all models.
+
+    Args:
+        probs: per image (C, H, W) float32 in [0, 1], sum 1 over C, all on one device, which computes. Not modified.
+        rgb: per image (H, W, 3) uint8, the untouched image. Not modified.
+        models: what to run.
+
+    Returns:
+        Per image, per model (C, H, W) float32 on the device, sum 1 over C; 0 for labels below the model's label floor.
+
+    Raises:
+        ValueError: arrays that do not fit each other, or no probabilities.
+        InputError: standard deviations too small for a lattice.
+    """
+    for one, image in zip(probs, rgb, strict=True):
+        check_shapes(tuple(one.shape), image)
+    flat = torch.cat([one.flatten(1) for one in probs], dim=1).T.float()  # (N, C)
+    check_range(*torch.stack(flat.aminmax()).tolist())
+    batch = _Batch(tuple(image.shape[:2] for image in rgb), flat.device)
+    highest = torch.stack([one.amax((1, 2)) for one in probs])
+    bilateral: dict[tuple[str, float, float], _Filter] = {}
+    found = []
+    for model in models:
+        key = (model.guidance, model.parameters.bilateral_sigma_xy, model.parameters.bilateral_sigma_rgb)
+        if key not in bilateral:
+            features = torch.cat([torch.from_numpy(bilateral_features(image, *key)) for image in rgb], dim=1)
+            bilateral[key] = _filter(features.to(flat.device), batch)
+        spatial = _spatial(batch, model.parameters.spatial_sigma)
+        found.append(_mean_field(flat, highest, batch, spatial, bilateral[key], model.parameters))
+    return [[answer[i] for answer in found] for i in range(len(probs))]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    sizes: Sizes
+    device: torch.device
+
+    @property
+    def points(self) -> list[int]:
+        """Of each image."""
+        return [height * width for height, width in self.sizes]
+
+    def image(self) -> Tensor:
+        """(N,) int64: which image a point belongs to."""
+        counts = torch.tensor(self.points, device=self.device)
+        return torch.arange(len(counts), device=self.device).repeat_interleave(counts)
+
+
+@dataclass(frozen=True)
+class _Filter:
+    """D^-1/2 K D^-1/2 of N points on a lattice of M vertices."""
+
+    splat: Tensor  # (M, N) sparse CSR
+    slice: Tensor  # (N, M) sparse CSR
+    neighbours: Tensor  # (d + 1, 2, M) int64; M where there is none
+
+    def __call__(self, q: Tensor) -> Tensor:
+        """(N, C) to (N, C)."""
+        return self.slice @ _blur(self.splat @ q, self.neighbours)
+
+
+def _mean_field(
+    flat: Tensor, highest: Tensor, batch: _Batch, spatial: _Filter, bilateral: _Filter, p: CRFParameters
+) -> list[Tensor]:
+    """Q = softmax(-U + sum of w K Q), as p e^x over its sum with U = -log p (Kraehenbuehl and Koltun 2011, alg. 1)."""
+    kept = (highest >= p.label_floor) | (highest == highest.amax(1, keepdim=True))  # (B, C)
+    columns = kept.any(0).nonzero().squeeze(1)
+    absent = ~kept[batch.image()][:, columns]  # (N, c)
+    unary = flat[:, columns].clamp(SMALLEST, 1).masked_fill_(absent, 0)
+    unary /= unary.sum(1, keepdim=True)
+    q = unary
+    for _ in range(p.iterations):
+        x = torch.add(p.spatial_weight * spatial(q), bilateral(q), alpha=p.bilateral_weight)
+        x.masked_fill_(absent, -torch.inf)
+        q = unary * (x - x.amax(1, keepdim=True)).exp_()
+        q /= q.sum(1, keepdim=True)
+    answer = torch.zeros_like(flat).index_copy_(1, columns, q)
+    parts = torch.split(answer, batch.points)
+    return [part.T.reshape(-1, height, width) for part, (height, width) in zip(parts, batch.sizes, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _spatial(batch: _Batch, sigma: float) -> _Filter:
+    """The filter over positions, which depends on the sizes alone."""
+    features = torch.cat([torch.from_numpy(positions(*size, sigma)) for size in batch.sizes], dim=1)
+    return _filter(features.to(batch.device), batch)
+
+
+def _filter(features: Tensor, batch: _Batch) -> _Filter:
+    """Lattice of features (d, N) float32, in units of their standard deviations."""
+    d, points = features.shape
+    factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes))).to(features.device)
+    weights, names = _simplices(features, torch.cat([factors[:d], factors.new_zeros(1)]))
+    names += (batch.image() * factors[d])[:, None]
+    ordered, order = names.flatten().sort(stable=True)
+    is_new = torch.ones_like(ordered, dtype=torch.bool)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    vertices = ordered[is_new]
+    vertex = torch.empty_like(order).scatter_(0, order, is_new.cumsum(0) - 1).int()  # of each corner of each point
+    first = torch.cat([is_new.nonzero().squeeze(1), order.new_tensor([len(order)])]).int()  # corners by vertex
+    neighbours = _neighbours(vertices, factors, d)
+    corners = torch.arange(0, len(order) + 1, d + 1, device=order.device, dtype=torch.int32)
+
+    def matrices(scale: Tensor) -> tuple[Tensor, Tensor]:
+        values = (weights * scale[:, None]).flatten()
+        shape = (len(vertices), points)
+        splat = torch.sparse_csr_tensor(first, (order // (d + 1)).int(), values[order], shape, check_invariants=False)
+        return splat, torch.sparse_csr_tensor(corners, vertex, values, shape[::-1], check_invariants=False)
+
+    splat, sliced = matrices(torch.ones_like(features[0]))
+    received = sliced @ _blur(splat @ torch.ones(points, 1, device=features.device), neighbours)
+    norm = (received.squeeze(1) * alpha(d) + 1e-20).rsqrt()
+    return _Filter(matrices(norm)[0], matrices(norm * alpha(d))[1], neighbours)
+
+
+def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Barycentric weights (N, d + 1) and names of the vertices of the simplex around each point (Adams, p. 5)."""
+    d = len(features)
+    lifted, rest = [torch.empty(0)] * (d + 1), torch.zeros_like(features[0])
+    for j in range(d, 0, -1):
+        part = features[j - 1] * float(scales(d)[j - 1])
+        lifted[j] = rest - j * part
+        rest = rest + part
+    lifted[0] = rest
+    point = torch.stack(lifted, 1)  # (N, d + 1)
+    down = torch.tensor(1.0, device=point.device) / (d + 1)
+    nearest = (point * down).round()
+    remainder = nearest * (d + 1)
+    offset = point - remainder
+    behind = offset[:, :, None] < offset[:, None, :]  # (N, i, j): i lies behind j
+    later = torch.ones(d + 1, d + 1, dtype=torch.bool, device=point.device).triu(1)  # of equals the first goes first
+    rank = ((behind & later) | (~behind.transpose(1, 2) & later.T)).sum(2)
+    rank += nearest.sum(1, keepdim=True).long()  # back onto the plane where the coordinates do not sum to zero
+    shift = (rank < 0).long() - (rank > d).long()
+    rank += shift * (d + 1)
+    remainder += shift * (d + 1)
+    by_rank = torch.empty_like(point).scatter_(1, rank, (point - remainder) * down)
+    falling = by_rank.flip(1)
+    weights = falling.clone()
+    weights[:, 0] += 1 - by_rank[:, 0]
+    weights[:, 1:] -= falling[:, :-1]
+    stepped = torch.empty_like(rank).scatter_(1, rank, factors.expand_as(rank)).flip(1)[:, :-1]
+    steps = factors.sum() - (d + 1) * stepped
+    first = (remainder.long() * factors).sum(1, keepdim=True)
+    return weights, torch.cat([first, first + steps.cumsum(1)], 1)
+
+
+def _neighbours(vertices: Tensor, factors: Tensor, d: int) -> Tensor:
+    """(d + 1, 2, M): places in the rising `vertices` of the neighbours along each axis; M where there is none."""
+    found = []
+    for axis in range(d + 1):
+        step = (d + 1) * factors[axis] - factors[:d].sum() if axis < d else -factors[:d].sum()
+        for name in (vertices + step, vertices - step):
+            place = torch.searchsorted(vertices, name).clamp_max(len(vertices) - 1)
+            found.append(torch.where(vertices[place] == name, place, len(vertices)))
+    return torch.stack(found).view(d + 1, 2, -1)
+
+
+def _blur(values: Tensor, neighbours: Tensor) -> Tensor:
+    """(1/2, 1, 1/2) along every axis; values (M, C)."""
+    values = torch.cat([values, values.new_zeros(1, values.shape[1])])  # what a missing neighbour holds
+    for left, right in neighbours:
+        sides = values.index_select(0, left) + values.index_select(0, right)
+        blurred = torch.add(values[:-1], sides, alpha=0.5)
+        values = torch.cat([blurred, values[-1:]])
+    return values[:-1]
