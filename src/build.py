@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 import src
 from src import fusion
 from src.crf import presets
-from src.crf.engines import ENGINES
+from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.datamodule import SegmentationDataModule
 from src.data.transforms import Augment
@@ -120,8 +120,12 @@ def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
     """The scorer of all variants, with the engine that their CRFs need."""
     chosen = variants(config)
     needed = any(variant.crf is not None for variant in chosen.values())
-    engine = ENGINES[config.crf.engine](machine.device, machine.cores) if needed else None
-    return VariantScorer(chosen, len(VOC_CLASSES), engine)
+    return VariantScorer(chosen, len(VOC_CLASSES), engine(config, machine) if needed else None)
+
+
+def engine(config: DictConfig, machine: Hardware) -> Engine:
+    """What runs the CRFs."""
+    return ENGINES[config.crf.engine](machine.device, machine.cores)
 
 
 def versions() -> dict[str, str]:

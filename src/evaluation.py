@@ -58,7 +58,8 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
     else:
         settled = copy.deepcopy(source.stored)
         for key in ("trainer", "logger", "panels"):
-            settled[key] = config[key]
+            if key in config:
+                settled[key] = config[key]
         for group in ("data", "crf", "variants"):
             if any(word.startswith(f"{group}=") for word in typed):
                 settled[group] = config[group]

@@ -47,6 +47,16 @@ def check_train(config: DictConfig) -> None:
 
 
 def check_evaluate(config: DictConfig) -> None:
+    """Raise InputError for what cannot be scored."""
+    _source(config)
+    if config.keep_logits is not None and config.logits is not None:
+        raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
+    if config.protocol is not None:
+        _choice("protocol", config.protocol, PROTOCOLS)
+    _common(config)
+
+
+def _source(config: DictConfig) -> None:
     """Raise InputError unless exactly one source of predictions is given and exists."""
     given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
     if len(given) != 1:
@@ -58,14 +68,43 @@ def check_evaluate(config: DictConfig) -> None:
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
-    if config.keep_logits is not None and config.logits is not None:
-        raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
-    if config.protocol is not None:
-        _choice("protocol", config.protocol, PROTOCOLS)
     for word in HydraConfig.get().overrides.task:
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; the protocol of scoring is protocol=.")
-    _common(config)
+
+
+def check_tune(config: DictConfig) -> None:
+    """Raise InputError for a search that cannot be run."""
+    _source(config)
+    _choice("split", config.split, ("train", "val"))
+    _choice("guidance", config.guidance, GUIDANCES)
+    for key in ("images", "trials", "per_lattice"):
+        _whole(key, config[key], least=1)
+    _whole("seed", config.seed, least=0)
+    if config.protocol is not None:
+        _choice("protocol", config.protocol, PROTOCOLS)
+    if not config.space:
+        raise InputError("space is empty: nothing would be searched.")
+    for key, bounds in config.space.items():
+        _choice("space", key, [name for name in presets.PARAMETERS if name != "label_floor"])
+        _keys(f"space.{key}", bounds, ("low", "high", "log"))
+        whole = key == "iterations"
+        for side in ("low", "high"):
+            value = bounds.get(side)
+            if not isinstance(value, int if whole else float) or value < 0 or (bounds.get("log") and value == 0):
+                kind = "a whole number" if whole else "a number with a decimal point"
+                raise InputError(f"space.{key}.{side}={value}: must be {kind}, 0 or more; above 0 with log.")
+        if bounds.low > bounds.high:
+            raise InputError(f"space.{key}: low={bounds.low} lies above high={bounds.high}.")
+    for rule, options in config.fusion.items():
+        if rule != "alone":
+            _choice("fusion", rule, tuple(RULES))
+            _fusion_options(f"fusion.{rule}", str(rule), dict(options or {}))
+    if not config.fusion:
+        raise InputError("fusion is empty: nothing would be scored; `alone: {}` is the CRF without fusion.")
+    _machine(config)
+    _crf(config)
+    _limits(config)
 
 
 def check_data(config: DictConfig) -> None:
@@ -73,19 +112,27 @@ def check_data(config: DictConfig) -> None:
     _limits(config)
 
 
-def _common(config: DictConfig) -> None:
+def _machine(config: DictConfig) -> None:
     trainer = config.trainer
     _choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
     _choice("trainer.precision", trainer.precision, PRECISIONS)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", str(trainer.max_time)):
         raise InputError(f"trainer.max_time={trainer.max_time}: write it as DD:HH:MM:SS, such as 00:01:30:00.")
-    _whole("panels", config.panels, least=0)
-    if config.trainer.workers is not None:
-        _whole("trainer.workers", config.trainer.workers, least=0)
+    if trainer.workers is not None:
+        _whole("trainer.workers", trainer.workers, least=0)
+
+
+def _crf(config: DictConfig) -> None:
     _choice("crf.engine", config.crf.engine, ENGINES)
     if config.crf.engine == "pydensecrf":
         require()
     presets.parameters(config.crf)
+
+
+def _common(config: DictConfig) -> None:
+    _machine(config)
+    _whole("panels", config.panels, least=0)
+    _crf(config)
     _limits(config)
     for name, variant in config.variants.items():
         if not re.fullmatch(r"\w+", str(name)) or str(name) == "ids":

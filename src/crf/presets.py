@@ -69,7 +69,14 @@ def expand(variants: DictConfig) -> DictConfig:
             combinations, named CRF_GUIDANCE or CRF_GUIDANCE_RULE.
     """
     expanded: dict[str, Any] = {}
-    content = OmegaConf.to_container(variants, resolve=True)
+    try:
+        content = OmegaConf.to_container(variants, resolve=True)
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"variants: a reference leads nowhere ({reason}); variants=tuned needs crf=PATH of a preset "
+            "that python -m src.tune has written."
+        ) from error
     assert isinstance(content, dict)
     for name, variant in content.items():
         expanded |= _multiplied(variant) if name == "product" else {str(name): variant}
@@ -94,5 +101,6 @@ def _multiplied(product: Any) -> dict[str, Any]:
 
 def tuned_on(config: DictConfig) -> dict[str, frozenset[str]]:
     """Per tuned preset of a config the images that it was tuned on, which must not be scored."""
-    presets = [config.crf, *(variant.crf for variant in config.variants.values() if variant and variant.get("crf"))]
+    variants = config.get("variants", {}).values()
+    presets = [config.crf, *(variant.crf for variant in variants if variant and variant.get("crf"))]
     return {preset.name: frozenset(preset.tuned.ids) for preset in presets if preset.get("tuned")}

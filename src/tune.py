@@ -1,0 +1,49 @@
+"""Search CRF parameters and a fusion rule on images that are not scored afterwards: `python -m src.tune run=FOLDER`."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from src.cli import command, typed_overrides
+from src.runs import RunFolder
+from src.validate import check_tune
+
+
+@command("tune", check_tune)
+def main(config: DictConfig) -> float:
+    """Try settings until there are `trials`, write the best as a preset; returns its mIoU on the tuning images."""
+    console = Console()
+    from src import build, evaluation, logits, training, tuning  # torch from here on
+    from src.reporting import tuned
+
+    source = evaluation.find(config)
+    settled = evaluation.settle(config, source, typed_overrides())
+    machine = build.hardware(settled)
+    data = build.datamodule(settled, machine)
+    data.prepare_data()
+    ids = tuning.choose_images(config, data)
+    folder = RunFolder(tuning.folder(config, settled, source, ids))
+    folder.create()
+    console.print(f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {source.name}", soft_wrap=True)
+
+    kept = source.path
+    if source.checkpoint is not None:
+        kept = folder.path / "logits"
+        task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
+        logits.keep(kept, ids, source.checkpoint, task, data, training.trainer(settled, machine, folder, []), console)
+    engine = build.engine(settled, machine)
+    try:
+        search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)
+        study = tuning.open_study(folder.path, tuning.identity(config, settled, source, ids), config.seed)
+        search.run(study, console)
+    finally:
+        engine.close(cancel=True)
+    preset = folder.path / f"{config.name}.yaml"
+    tuned.write_preset(preset, study, search, source.name)
+    tuned.show(study, search, preset, console)
+    return float(study.best_value)
+
+
+if __name__ == "__main__":
+    main()
