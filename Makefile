@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench bench-crf clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## create the environment and install everything into it; a second call does nothing
 
@@ -19,6 +19,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  { echo "error: no environment could be made; on Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
 	@echo "installing into $(VENV); torch is large, this takes minutes"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[reference]' \
+	  || echo "pydensecrf could not be built (no C++ compiler?): all works but crf.engine=pydensecrf and its tests"
 	@touch $@
 
 demo: setup ## train and score a small network on generated images, about 4 minutes on two cores
@@ -37,5 +39,8 @@ bench: setup ## step and start-up times beside torchvision and segmentation_mode
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(RUN) -m benchmarks.step_time $(ARGS)
 
+bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_SAMPLE
+	$(RUN) -m benchmarks.crf $(ARGS)
+
 clean: ## remove the environment and caches; data and runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/__pycache__

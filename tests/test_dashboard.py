@@ -5,7 +5,8 @@ import struct
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from tests.conftest import TINY, run
+from tests.conftest import TINY
+from tests.conftest import warm_run as run
 
 BLOCK, HEADER = 32768, struct.Struct("<IHB")  # LevelDB's log format: CRC, length, kind of fragment
 

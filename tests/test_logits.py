@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.conftest import TINY, run
+from tests.conftest import TINY
+from tests.conftest import warm_run as run
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import TINY, environment, run
+from tests.conftest import TINY, environment
+from tests.conftest import warm_run as run
 
 
 @pytest.fixture(scope="module")

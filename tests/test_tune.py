@@ -12,7 +12,8 @@ from contextlib import closing
 import pytest
 import yaml
 
-from tests.conftest import TINY, environment, run
+from tests.conftest import TINY, environment
+from tests.conftest import warm_run as run
 
 DATA = TINY[:5]
 SEARCH = [

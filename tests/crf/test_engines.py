@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from src.crf.engines import ENGINES
-from tests.conftest import environment, run
+from tests.conftest import environment
+from tests.conftest import warm_run as run
 from tests.crf.conftest import model, scene
 
 SCENES = [scene(24, 37, 5), scene(40, 20, 5, seed=1)]

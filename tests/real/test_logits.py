@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.conftest import run
+from tests.conftest import warm_run as run
 
 
 def test_saved_logits_score_as_documented(sample, tmp_path):

@@ -1,0 +1,50 @@
+"""Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
+
+A request is a line of standard input, `[module, arguments, folder, output file, error file]` in JSON; the answer is one
+line with the exit status.
+"""
+
+import contextlib
+import json
+import os
+import runpy
+import sys
+import traceback
+
+from src import build, evaluation, logits, results, training, tuning  # noqa: F401
+from src.crf import cpu, gpu  # noqa: F401
+from src.reporting import tuned  # noqa: F401
+
+
+def child(module, arguments, folder, output, error):
+    os.chdir(folder)
+    for path, descriptor in ((output, 1), (error, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(f"src.{module}", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main():
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                status = child(*json.loads(line))
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+        _, ended = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(ended), flush=True)
+
+
+if __name__ == "__main__":
+    main()
