@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import crf_stages
 from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src import fusion
 from src.crf import cpu, pydensecrf
@@ -156,6 +157,7 @@ def main() -> None:
     gpu(found, table, console)
     memory(table)
     console.print(table)
+    crf_stages.show(found[min(2, len(found) - 1)], THREADS, console)
 
 
 if __name__ == "__main__":

@@ -21,15 +21,15 @@ from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_featu
 from src.crf.permutohedral import alpha
 from src.crf.simd import element, exp, largest, load, muladd, rows, store, total, width_of
 
+POINTS_PER_THREAD = 8192  # fewer are not worth waking a thread for
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-WIDTH = 8  # labels are padded to multiples of this
 _ONE_AT_A_TIME = threading.Lock()  # each call uses all threads, and not all of Numba's threading layers can be shared
 
 
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
     """Mean field of each model on one image; lattices are built once for all.
 
-    Beside the input it needs about 4 (W + C + 40) bytes per pixel, W being the labels that take part in multiples of 8.
+    Beside the input it needs about 4 (W + C + 40) bytes per pixel, W being the labels that take part, padded.
 
     Args:
         probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
@@ -47,10 +47,16 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
     check_input(probs, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
     with _ONE_AT_A_TIME:
-        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS))
+        useful = -(-probs[0].size // POINTS_PER_THREAD)
+        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
         highest = np.empty((64, len(flat)), np.float32)
         _survey(flat, highest)
         return [found.reshape(probs.shape) for found in _run(flat, highest.max(axis=0), rgb, models)]
+
+
+def padded(labels: int) -> int:
+    """Numbers in a row of so many labels: a power of two, which compilers make the best of, at least a register."""
+    return max(8, 1 << (labels - 1).bit_length())
 
 
 def is_compiled() -> bool:
@@ -83,20 +89,19 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         kept = np.flatnonzero(highest >= p.label_floor)
         if not len(kept):
             kept = np.array([highest.argmax()])
-        width = -(-len(kept) // WIDTH) * WIDTH
+        width = padded(len(kept))
         if kept.tobytes() not in unaries:
-            unaries[kept.tobytes()] = rows(flat.shape[1], width)
-            _gather(flat, kept, unaries[kept.tobytes()], unaries[kept.tobytes()].view(np.float32).reshape(-1, width))
+            unaries[kept.tobytes()] = unary = rows(flat.shape[1], width)
+            planes = np.log(flat[kept].clip(SMALLEST, 1))
+            _transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
         key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
         if key not in lattices:
             lattices[key] = build(bilateral_features(rgb, *key))
         spatial, bilateral = spatial_lattice(*rgb.shape[:2], p.spatial_sigma), lattices[key]
         result = np.zeros_like(flat)  # pages of labels that take no part are never touched
-        absent = rows(1, width)
-        absent.view(np.float32)[:] = np.where(np.arange(width) < len(kept), 0, -1e30)
         weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
         own = flow(spatial, width), flow(bilateral, width)
-        _mean_field(p.iterations, unaries[kept.tobytes()], absent, spatial, bilateral, *own, *weights, kept, result)
+        _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
         found.append(result)
     return found
 
@@ -120,21 +125,19 @@ def _survey(probs, highest):
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _gather(probs, kept, unary, numbers):
-    """Rows of the kept labels' probabilities, clipped, sum 1, from planes; `numbers` is another view of `unary`."""
-    points = probs.shape[1]
+def _transpose(planes, unary, numbers):
+    """Rows of the kept labels from planes; `numbers` is another view of `unary`. Padding loses against any label."""
+    points = planes.shape[1]
     for part in prange(64):
-        _gather_part(probs, kept, unary, numbers, part * points // 64, (part + 1) * points // 64)
+        _transpose_part(planes, unary, numbers, part * points // 64, (part + 1) * points // 64)
 
 
 @njit(nogil=True, cache=True)
-def _gather_part(probs, kept, unary, numbers, begin, end):
+def _transpose_part(planes, unary, numbers, begin, end):
     for point in range(begin, end):
-        store(unary, point, np.float32(0))
-        for i in range(len(kept)):
-            numbers[point, i] = min(max(probs[kept[i], point], np.float32(SMALLEST)), np.float32(1))
-        row = load(unary, point)
-        store(unary, point, row * (np.float32(1) / total(row)))
+        store(unary, point, np.float32(-1e30))
+        for label in range(len(planes)):
+            numbers[point, label] = planes[label, point]
 
 
 @njit(nogil=True, cache=True)
@@ -162,21 +165,19 @@ def _splat(splatted, slots, weights, point, row):
 
 
 @njit(nogil=True, cache=True)
-def _update(
-    begin, end, first, last, unary, absent, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result
-):
-    """Q = softmax(-U + sum of w K Q), as p e^x over its sum with U = -log p (Kraehenbuehl and Koltun 2011, alg. 1)."""
+def _update(begin, end, first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+    """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions."""
     slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
     slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm
     sliced_s, splatted_s, sliced_b, splatted_b = flow_s.sliced, flow_s.splatted, flow_b.sliced, flow_b.splatted
     final = np.empty(1, unary.dtype)
     for point in range(begin, end):
-        row = load(unary, point)
+        x = load(unary, point)
         if not first:
-            x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], load(absent, 0))
+            x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], x)
             x = muladd(_slice(sliced_b, slots_b, weights_b, point), weight_b * norm_b[point], x)
-            row = row * exp(x - largest(x))
-            row = row * (np.float32(1) / total(row))
+        row = exp(x - largest(x))
+        row = row * (np.float32(1) / total(row))
         if last:
             store(final, 0, row)
             for i in range(len(kept)):
@@ -187,7 +188,7 @@ def _update(
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _mean_field(iterations, unary, absent, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+def _mean_field(iterations, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
     count = len(bilateral.bands) - 1
     blurred_s, blurred_b = flow_s.values, flow_b.values
     for step in range(iterations + 1):
@@ -200,6 +201,6 @@ def _mean_field(iterations, unary, absent, spatial, bilateral, flow_s, flow_b, w
             _spread_out(spatial.vertex, blurred_s, flow_s.sliced, flow_s.splatted, edges_s[band], edges_s[band + 1])
             _spread_out(bilateral.vertex, blurred_b, flow_b.sliced, flow_b.splatted, edges_b[band], edges_b[band + 1])
             _update(
-                bilateral.bands[band], bilateral.bands[band + 1], step == 0, step == iterations, unary, absent,
+                bilateral.bands[band], bilateral.bands[band + 1], step == 0, step == iterations, unary,
                 spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
             )  # fmt: skip

@@ -187,9 +187,11 @@ def _neighbours(vertices: Tensor, factors: Tensor, d: int) -> Tensor:
 
 def _blur(values: Tensor, neighbours: Tensor) -> Tensor:
     """(1/2, 1, 1/2) along every axis; values (M, C)."""
-    values = torch.cat([values, values.new_zeros(1, values.shape[1])])  # what a missing neighbour holds
+    old = torch.cat([values, values.new_zeros(1, values.shape[1])])  # what a missing neighbour holds
+    new, sides, others = old.clone(), torch.empty_like(values), torch.empty_like(values)  # fresh memory is slow
     for left, right in neighbours:
-        sides = values.index_select(0, left) + values.index_select(0, right)
-        blurred = torch.add(values[:-1], sides, alpha=0.5)
-        values = torch.cat([blurred, values[-1:]])
-    return values[:-1]
+        torch.index_select(old, 0, left, out=sides)
+        sides += torch.index_select(old, 0, right, out=others)
+        torch.add(old[:-1], sides, alpha=0.5, out=new[:-1])
+        old, new = new, old
+    return old[:-1]

@@ -165,13 +165,14 @@ def _round(builder: Any, a: Any) -> Any:
 
 
 def _exp(builder: Any, x: Any) -> Any:
-    """2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' expf), to 2 units in the last place."""
+    """2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' expf), to 2 units in the last place; 0 below e^-87."""
     width = x.type.count
 
     def const(value: float) -> Any:
         return ir.Constant(x.type, [float(np.float32(value))] * width)
 
-    x = _call(builder, f"llvm.maxnum.v{width}f32", x.type, [x, const(-87.0)])
+    tiny = builder.fcmp_ordered("<", x, const(-87.0))  # numbers without a leading one are slow
+    x = builder.select(tiny, const(-87.0), x)
     k = _round(builder, builder.fmul(x, const(1.44269504)))
     r = _fused(builder, k, const(2.12194440e-4), _fused(builder, k, const(-0.693359375), x))
     p = const(1.9875691500e-4)
@@ -180,7 +181,8 @@ def _exp(builder: Any, x: Any) -> Any:
     p = builder.fadd(_fused(builder, builder.fmul(p, r), r, r), const(1.0))
     integers = _vector(width, ir.IntType(32))
     exponent = builder.add(builder.fptosi(k, integers), ir.Constant(integers, [127] * width))
-    return builder.fmul(p, builder.bitcast(builder.shl(exponent, ir.Constant(integers, [23] * width)), x.type))
+    power = builder.bitcast(builder.shl(exponent, ir.Constant(integers, [23] * width)), x.type)
+    return builder.select(tiny, const(0.0), builder.fmul(p, power))
 
 
 _add, _sub, _mul = (_elementwise(lambda b, x, y, op=op: getattr(b, op)(x, y)) for op in ("fadd", "fsub", "fmul"))
@@ -216,7 +218,7 @@ def muladd(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def exp(typing: Any, a: Any) -> Any:
-    """e^a; below -87 what e^-87 gives."""
+    """e^a; 0 below e^-87."""
     return _elementwise(_exp)([a])
 
 
