@@ -29,12 +29,12 @@ def copy(source, target):
 
 
 @njit(parallel=True)
-def update(first, last, unary, absent, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+def update(first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
     count = len(bilateral.bands) - 1
     for i in prange(count):
         band = spread(i, count)
         cpu._update(
-            bilateral.bands[band], bilateral.bands[band + 1], first, last, unary, absent,
+            bilateral.bands[band], bilateral.bands[band + 1], first, last, unary,
             spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
         )  # fmt: skip
 
@@ -63,8 +63,7 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
     points = flat.shape[1]
     kept = np.flatnonzero(flat.max(1) >= label_floor)
     width = cpu.padded(len(kept))
-    unary, absent, result = rows(points, width), rows(1, width), np.zeros_like(flat)
-    absent.view(np.float32)[:] = np.where(np.arange(width) < len(kept), 0, -1e30)
+    unary, result = rows(points, width), np.zeros_like(flat)
     spatial = cpu.spatial_lattice(*scene.rgb.shape[:2], p.spatial_sigma)
     features = bilateral_features(scene.rgb, "raw", p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
     bilateral = build(features)
@@ -77,7 +76,7 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
     weights = np.float32(3 * alpha(2)), np.float32(10 * alpha(5))
 
     def walk(first: bool, last: bool) -> None:
-        update(first, last, unary, absent, spatial, bilateral, *flows, *weights, kept, result)
+        update(first, last, unary, spatial, bilateral, *flows, *weights, kept, result)
 
     row, corner = 4 * width, 8  # bytes: a row of labels; weight and slot of one corner of a point
     points_read = points * (row + 9 * corner + 8)
@@ -87,9 +86,9 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
         return (len(lattice.vertex) + vertices) * row + axes * vertices * (2 * row + 8)
 
     measured = {
-        "survey and transposition": (
-            best(lambda: cpu._gather(flat, kept, unary, unary.view(np.float32).reshape(-1, width))),
-            points * (4 * len(kept) + row),
+        "logarithms, transposition": (
+            best(lambda: cpu._transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
+            points * (12 * len(kept) + row),
         ),
         "construction, bilateral": (best(lambda: build(features)), points * (5 * 4 + 6 * corner + 4)),
         "splat alone": (best(lambda: walk(True, False)), points_read),

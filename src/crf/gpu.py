@@ -4,6 +4,7 @@ The images of a batch are one list of points, their lattices one lattice whose p
 are products with sparse matrices, blurring is a sum of selected rows.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,6 +132,7 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     corners = torch.arange(0, len(order) + 1, d + 1, device=order.device, dtype=torch.int32)
 
     def matrices(scale: Tensor) -> tuple[Tensor, Tensor]:
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # said once per process
         values = (weights * scale[:, None]).flatten()
         shape = (len(vertices), points)
         splat = torch.sparse_csr_tensor(first, (order // (d + 1)).int(), values[order], shape, check_invariants=False)

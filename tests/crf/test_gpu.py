@@ -7,7 +7,6 @@ import torch
 from src.crf import cpu, gpu
 from tests.crf.conftest import model, scene
 
-pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")  # torch says so at first use
 MIXED = [scene(24, 37, 6), scene(40, 20, 6, seed=1), scene(1, 64, 6, seed=2), scene(52, 1, 6, seed=3)]
 
 
