@@ -80,9 +80,10 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
     flows: dict[tuple[int, int], _Flow] = {}
 
     def flow(lattice: Lattice, width: int) -> _Flow:
-        slots, vertices = len(lattice.vertex), len(lattice.first)
-        made = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
-        return flows.setdefault((id(lattice), width), made)
+        if (key := (id(lattice), width)) not in flows:
+            slots, vertices = len(lattice.vertex), len(lattice.first)
+            flows[key] = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+        return flows[key]
 
     for model in models:
         p = model.parameters
@@ -91,19 +92,28 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
             kept = np.array([highest.argmax()])
         width = padded(len(kept))
         if kept.tobytes() not in unaries:
-            unaries[kept.tobytes()] = unary = rows(flat.shape[1], width)
-            planes = np.log(flat[kept].clip(SMALLEST, 1))
-            _transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
+            unaries[kept.tobytes()] = _unary(flat, kept, width)
         key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
         if key not in lattices:
             lattices[key] = build(bilateral_features(rgb, *key))
-        spatial, bilateral = spatial_lattice(*rgb.shape[:2], p.spatial_sigma), lattices[key]
+        if ("", p.spatial_sigma, 0) not in lattices:
+            lattices["", p.spatial_sigma, 0] = spatial_lattice(*rgb.shape[:2], p.spatial_sigma)
+        spatial, bilateral = lattices["", p.spatial_sigma, 0], lattices[key]
         result = np.zeros_like(flat)  # pages of labels that take no part are never touched
         weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
         own = flow(spatial, width), flow(bilateral, width)
         _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
         found.append(result)
     return found
+
+
+def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.void]:
+    """(N,) rows of -U, the logarithms of the kept labels' probabilities."""
+    planes = flat[kept]
+    np.log(np.clip(planes, SMALLEST, 1, out=planes), out=planes)
+    unary = rows(flat.shape[1], width)
+    _transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
+    return unary
 
 
 @lru_cache(maxsize=16)
