@@ -80,19 +80,16 @@ def evaluation(found: list[Scene], table: Table, console: Console, repeats: int)
     }
     torch.set_num_threads(THREADS)
 
-    def score(engine, chosen):
-        engine.close, close = (lambda *, cancel: None), engine.close
-        with VariantScorer(chosen, 21, engine) as scorer:
-            for scene in found:
-                scorer.add(scene.name, scene.logits, scene.rgb, scene.target)
-            scorer.finish()
-        engine.close = close
-        return scorer.scores()
+    def score(engine, chosen, images=found):
+        scorer = VariantScorer(chosen, 21, engine)  # not as a context manager: the engine is used again
+        for scene in images:
+            scorer.add(scene.name, scene.logits, scene.rgb, scene.target)
+        scorer.finish()
 
     ours, theirs = [], []
     for _ in track(range(repeats), description="whole evaluation", transient=True, console=console):
         engine, reference = NumbaEngine(THREADS), PyDenseCRFEngine(THREADS)
-        score(reference, {"raw": variants["raw"]} if not theirs else {"none": Variant()})  # starts the processes
+        score(reference, {"raw": variants["raw"]}, found[: 2 * THREADS])  # starts the processes
         ours.append(seconds(lambda: score(engine, variants))[0])
         theirs.append(seconds(lambda: [score(reference, {n: v}) for n, v in variants.items()])[0])
         engine.close(cancel=False)

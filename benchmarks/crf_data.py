@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from src.crf import cpu, presets, pydensecrf
 from src.crf.model import DenseCRF
-from src.models.deeplab import resize_logits
+from src.data.voc import VOCFolder
+from src.logits import read_resized
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 
@@ -27,13 +27,12 @@ class Scene:
 
 
 def scenes(count: int) -> list[Scene]:
-    voc = SAMPLE / "VOCdevkit" / "VOC2012"
+    voc = VOCFolder(SAMPLE / "VOCdevkit" / "VOC2012")
     found = []
-    for name in (voc / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[:count]:
-        rgb = np.array(Image.open(voc / "JPEGImages" / f"{name}.jpg").convert("RGB"))
-        target = torch.from_numpy(np.array(Image.open(voc / "SegmentationClass" / f"{name}.png"))).long()
-        saved = torch.from_numpy(np.load(SAMPLE / "logits_espnetv2" / f"{name}.npz")["logits"].astype(np.float32))
-        logits = resize_logits(saved[None], (rgb.shape[0], rgb.shape[1]))[0]
+    for name in voc.ids("val")[:count]:
+        rgb, mask = voc.read_pair(name)
+        target = torch.from_numpy(mask).long()
+        logits = read_resized(SAMPLE / "logits_espnetv2", name, target)
         found.append(Scene(name, logits, logits.softmax(0).numpy(), rgb, target))
     return found
 

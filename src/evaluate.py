@@ -16,11 +16,7 @@ def main(config: DictConfig) -> float:
     console = Console()
     from src import build, evaluation, logits, results, training  # torch from here on
 
-    source = evaluation.find(config)
-    settled = evaluation.settle(config, source, typed_overrides())
-    machine = build.hardware(settled)
-    data = build.datamodule(settled, machine)
-    data.prepare_data()
+    source, settled, machine, data = evaluation.prepare(config, typed_overrides())
     folder = evaluation.output_folder(config, settled, source)
     folder.create()
     console.print(f"scoring     {source.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from src import build
 from src.checkpoint import stored_config
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
-from src.logits import read_logits
-from src.models.deeplab import resize_logits
+from src.hardware import Hardware
+from src.logits import read_resized
 from src.runs import RunFolder, identity
 from src.variants import VariantScorer
 
@@ -42,6 +43,16 @@ def find(config: DictConfig) -> Source:
         return Source(Path(config.logits), None, None)
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
     return Source(Path(config.run or config.checkpoint), path, stored_config(path))
+
+
+def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:
+    """Where predictions come from, the config that goes with them, the machine, and the data, found or made."""
+    source = find(config)
+    settled = settle(config, source, typed)
+    machine = build.hardware(settled)
+    data = build.datamodule(settled, machine)
+    data.prepare_data()
+    return source, settled, machine, data
 
 
 def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
@@ -95,8 +106,6 @@ def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScor
     samples = data.val_dataloader()
     for sample in track(samples, description="scoring", total=len(samples), transient=True):
         (image_id,) = sample["id"]
-        logits = read_logits(folder / f"{image_id}.npz")
-        height, width = sample["mask"].shape[-2:]
-        resized = resize_logits(logits[None], (height, width))[0]
-        scorer.add(image_id, resized, sample["rgb"][0].numpy(), sample["mask"][0])
+        target = sample["mask"][0]
+        scorer.add(image_id, read_resized(folder, image_id, target), sample["rgb"][0].numpy(), target)
     scorer.finish()

@@ -17,6 +17,7 @@ from torch import Tensor
 from src.data.datamodule import SegmentationDataModule
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
+from src.models.deeplab import resize_logits
 from src.runs import replacing
 from src.task import SegmentationTask
 
@@ -37,6 +38,11 @@ def read_logits(path: Path) -> Tensor:
     if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or not np.isfinite(logits).all():
         raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
     return torch.from_numpy(logits)
+
+
+def read_resized(folder: Path, image_id: str, like: Tensor) -> Tensor:
+    """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W)."""
+    return resize_logits(read_logits(folder / f"{image_id}.npz")[None], (like.shape[-2], like.shape[-1]))[0]
 
 
 class LogitsWriter(BasePredictionWriter):

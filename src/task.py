@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from src.data.voc import VOID
+from src.fusion import most_probable
 from src.models.deeplab import resize_logits
 from src.scoring import scores
 from src.variants import VariantScorer
@@ -88,7 +89,7 @@ class SegmentationTask(pl.LightningModule):
         """Loss and confusion of whole images."""
         logits = self(batch["image"])
         self._log_losses("val", self.loss(logits, batch["mask"]), batch_size=len(batch["image"]))
-        self.val_confusion.update(logits.argmax(1), batch["mask"])
+        self.val_confusion.update(most_probable(logits), batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Scores of the validation set, from one confusion matrix over all of it."""

@@ -17,13 +17,10 @@ def main(config: DictConfig) -> float:
     from src import build, evaluation, logits, training, tuning  # torch from here on
     from src.reporting import tuned
 
-    source = evaluation.find(config)
-    settled = evaluation.settle(config, source, typed_overrides())
-    machine = build.hardware(settled)
-    data = build.datamodule(settled, machine)
-    data.prepare_data()
+    source, settled, machine, data = evaluation.prepare(config, typed_overrides())
     ids = tuning.choose_images(config, data)
-    folder = RunFolder(tuning.folder(config, settled, source, ids))
+    identity = tuning.identity(config, settled, source, ids)
+    folder = RunFolder(tuning.folder(config, settled, source, identity))
     folder.create()
     console.print(f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {source.name}", soft_wrap=True)
 
@@ -35,7 +32,7 @@ def main(config: DictConfig) -> float:
     engine = build.engine(settled, machine)
     try:
         search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)
-        study = tuning.open_study(folder.path, tuning.identity(config, settled, source, ids), config.seed)
+        study = tuning.open_study(folder.path, identity, config.seed)
         search.run(study, console)
     finally:
         engine.close(cancel=True)

@@ -7,12 +7,11 @@ the others share its standard deviations, and all settings of a round go through
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import optuna
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -26,17 +25,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from src import fusion
 from src.crf import presets
 from src.crf.engines import Engine
-from src.crf.model import CRFParameters, DenseCRF
+from src.crf.model import CRFParameters, DenseCRF, Image
 from src.data.datamodule import SegmentationDataModule
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
 from src.evaluation import Source
-from src.logits import read_logits
-from src.models.deeplab import resize_logits
+from src.fusion import most_probable
+from src.logits import read_resized
 from src.results import choose
 from src.scoring import confusion_matrix, scores
 from src.variants import Fusion, Variant
 
+Key = TypeVar("Key")
 STUDY = "study.sqlite3"
 SIGMAS = ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb")
 
@@ -61,9 +61,9 @@ def identity(config: DictConfig, settled: DictConfig, source: Source, ids: list[
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def folder(config: DictConfig, settled: DictConfig, source: Source, ids: list[str]) -> Path:
+def folder(config: DictConfig, settled: DictConfig, source: Source, identity: str) -> Path:
     """`output`, or one under `runs` named after the question."""
-    name = f"tune-{source.path.stem}-{settled.data.name}-{identity(config, settled, source, ids)}"
+    name = f"tune-{source.path.stem}-{settled.data.name}-{identity}"
     return Path(config.output) if config.output is not None else Path(config.runs) / name
 
 
@@ -83,23 +83,29 @@ def open_study(folder: Path, identity: str, seed: int) -> optuna.Study:
     return study
 
 
-@dataclass(frozen=True)
 class Images:
-    """The tuning images, read anew each time: a round takes much longer than reading does."""
+    """The tuning images, read anew each time: a round takes much longer than reading does.
 
-    ids: list[str]
-    logits: Path
-    data: SegmentationDataModule
+    Args:
+        ids: of the images.
+        logits: folder of their logits.
+        data: where the rest is read from.
+    """
+
+    def __init__(self, ids: list[str], logits: Path, data: SegmentationDataModule) -> None:
+        self.ids = ids
+        self.logits = logits
+        self.samples = data.samples(ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, np.ndarray[Any, Any], torch.Tensor]:
-        """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W)."""
-        sample = self.data.whole_images(self.ids).dataset[index]
-        logits = read_logits(self.logits / f"{self.ids[index]}.npz")
-        mask = sample["mask"]
-        return resize_logits(logits[None], (mask.shape[0], mask.shape[1]))[0].softmax(0), sample["rgb"].numpy(), mask
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, Image, torch.Tensor]]:
+        """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each."""
+        for index, image_id in enumerate(self.ids):
+            sample = self.samples[index]
+            logits = read_resized(self.logits, image_id, sample["mask"])
+            yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"]
 
 
 class Search:
@@ -132,16 +138,17 @@ class Search:
     def run(self, study: optuna.Study, console: Console) -> None:
         """Rounds until the study has its number of trials."""
         if "none" not in study.user_attrs:
-            study.set_user_attr("none", self._score([])[0]["none"])
+            none = self._miou(lambda probs, rgb: {"none": most_probable(probs)})
+            study.set_user_attr("none", none["none"])
         if not any(trial.params == self.start for trial in complete(study)):
             study.enqueue_trial(self.start)
         columns = "trials", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "{task.fields[best]}"
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("trials", total=self.config.trials, best="")
-            while (missing := self.config.trials - len(complete(study))) > 0:
-                best = f"best mIoU {100 * study.best_value:.2f} %" if complete(study) else ""
-                progress.update(bar, completed=self.config.trials - missing, best=best)
-                self._round(study, min(missing, self.config.per_lattice))
+            while (done := len(complete(study))) < self.config.trials:
+                best = f"best mIoU {100 * study.best_value:.2f} %" if done else ""
+                progress.update(bar, completed=done, best=best)
+                self._round(study, min(self.config.trials - done, self.config.per_lattice))
 
     def _round(self, study: optuna.Study, count: int) -> None:
         free = study.sampler
@@ -153,41 +160,45 @@ class Search:
             trials.append(study.ask())
             settings.append(self._suggest(trials[-1]))
         study.sampler = free
-        for trial, found in zip(trials, self._score(settings)[1:], strict=True):
+        for trial, found in zip(trials, self._score(settings), strict=True):
             best = max(found, key=lambda rule: found[rule])
             trial.set_user_attr("rules", found)
             trial.set_user_attr("fusion", best)
             study.tell(trial, found[best])
 
     def _suggest(self, trial: Trial) -> CRFParameters:
-        values: dict[str, float] = {}
         for key, bounds in self.config.space.items():
-            if isinstance(bounds.low, int):
-                values[str(key)] = trial.suggest_int(str(key), bounds.low, bounds.high, log=bounds.get("log", False))
-            else:
-                value = trial.suggest_float(str(key), bounds.low, bounds.high, log=bounds.get("log", False))
-                values[str(key)] = float(f"{value:.4g}")  # as the preset will say it
-        return presets.parameters({**self.preset, **values})
+            suggest = trial.suggest_int if isinstance(bounds.low, int) else trial.suggest_float
+            suggest(str(key), bounds.low, bounds.high, log=bounds.get("log", False))
+        return presets.parameters({**self.preset, **values(trial.params)})
 
     def _score(self, settings: list[CRFParameters]) -> list[dict[str, float]]:
-        """MIoU of the network alone, under "none", then per setting of each rule."""
+        """Per setting the mIoU of each rule."""
         models = tuple(DenseCRF(parameters, self.config.guidance) for parameters in settings)
-        summed: dict[tuple[int, str], Any] = {}
-        for index in range(len(self.images)):
-            probs, rgb, target = self.images[index]
-            probs = probs.to(self.engine.device)
-            after = self.engine.submit([probs], [rgb], models).result()[0] if models else []
-            found = {(0, "none"): Variant().labels(probs, None)}
-            for number, answer in enumerate(after, start=1):
-                found |= {
-                    (number, name): Variant(None, rule).labels(probs, answer) for name, rule in self.rules.items()
-                }
-            for key, labels in found.items():
+
+        def predict(probs: torch.Tensor, rgb: Image) -> dict[tuple[int, str], torch.Tensor]:
+            answers = self.engine.submit([probs], [rgb], models).result()[0]
+            return {
+                (number, name): Variant(None, rule).labels(probs, after)
+                for number, after in enumerate(answers)
+                for name, rule in self.rules.items()
+            }
+
+        found = self._miou(predict)
+        return [{name: found[number, name] for name in self.rules} for number in range(len(settings))]
+
+    def _miou(self, predict: Callable[[torch.Tensor, Image], dict[Key, torch.Tensor]]) -> dict[Key, float]:
+        """Scores over all images of what `predict` makes of the probabilities and the rgb of one."""
+        summed: dict[Key, Any] = {}
+        for probs, rgb, target in self.images:
+            for key, labels in predict(probs.to(self.engine.device), rgb).items():
                 summed[key] = summed.get(key, 0) + confusion_matrix(labels.cpu(), target, len(VOC_CLASSES)).numpy()
-        rows: list[dict[str, float]] = [{} for _ in range(len(settings) + 1)]
-        for (number, name), matrix in summed.items():
-            rows[number][name] = scores(matrix).miou
-        return rows
+        return {key: scores(matrix).miou for key, matrix in summed.items()}
+
+
+def values(params: dict[str, Any]) -> dict[str, Any]:
+    """Optuna's values as they are tried and as the preset says them: four digits."""
+    return {key: value if isinstance(value, int) else float(f"{value:.4g}") for key, value in params.items()}
 
 
 def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

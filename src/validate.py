@@ -51,13 +51,11 @@ def check_evaluate(config: DictConfig) -> None:
     _source(config)
     if config.keep_logits is not None and config.logits is not None:
         raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
-    if config.protocol is not None:
-        _choice("protocol", config.protocol, PROTOCOLS)
     _common(config)
 
 
 def _source(config: DictConfig) -> None:
-    """Raise InputError unless exactly one source of predictions is given and exists."""
+    """Raise InputError unless exactly one source of predictions is given and exists, and its protocol does."""
     given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
     if len(given) != 1:
         raise InputError(
@@ -68,6 +66,8 @@ def _source(config: DictConfig) -> None:
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
+    if config.protocol is not None:
+        _choice("protocol", config.protocol, PROTOCOLS)
     for word in HydraConfig.get().overrides.task:
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; the protocol of scoring is protocol=.")
@@ -81,8 +81,6 @@ def check_tune(config: DictConfig) -> None:
     for key in ("images", "trials", "per_lattice"):
         _whole(key, config[key], least=1)
     _whole("seed", config.seed, least=0)
-    if config.protocol is not None:
-        _choice("protocol", config.protocol, PROTOCOLS)
     if not config.space:
         raise InputError("space is empty: nothing would be searched.")
     for key, bounds in config.space.items():

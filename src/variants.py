@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from src.crf.engines import Engine
-from src.crf.model import DenseCRF, Image
+from src.crf.model import DenseCRF, Image, readonly
 from src.errors import InputError
 from src.fusion import most_probable
 from src.scoring import Matrix, Scores, confusion_matrix, scores
@@ -107,7 +107,7 @@ class VariantScorer:
         """
         probs = logits.detach().float().softmax(0)
         image = _Image(image_id, probs, rgb, target.cpu())
-        if self.engine is None or not self._models:
+        if self.engine is None:
             self._score(image, ())
             return
         image.probs = probs.to(self.engine.device)
@@ -141,7 +141,7 @@ class VariantScorer:
     def _submit(self) -> None:
         if self._waiting and self.engine is not None:
             batch, self._waiting = self._waiting, []
-            answer = self.engine.submit([item.probs for item in batch], [_sealed(i.rgb) for i in batch], self._models)
+            answer = self.engine.submit([item.probs for item in batch], [readonly(i.rgb) for i in batch], self._models)
             self._running.append((batch, answer))
 
     def _collect(self) -> None:
@@ -161,10 +161,3 @@ class VariantScorer:
             self.matrices[name].append(matrix.numpy())
         for observe in self.observers:
             observe(Scored(image.id, image.rgb, image.target, labels))
-
-
-def _sealed(rgb: Image) -> Image:
-    """The same pixels, read-only."""
-    view = rgb[:]
-    view.flags.writeable = False
-    return view

@@ -17,7 +17,16 @@ from numba import njit, prange
 
 from src.crf.construction import build
 from src.crf.lattice import Lattice, blur, spread
-from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
+from src.crf.model import (
+    SMALLEST,
+    DenseCRF,
+    FloatArray,
+    Image,
+    bilateral_features,
+    check_range,
+    check_shapes,
+    positions,
+)
 from src.crf.permutohedral import alpha
 from src.crf.simd import element, exp, largest, load, muladd, rows, store, total, width_of
 
@@ -44,14 +53,14 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
         ValueError: arrays that do not fit each other, or no probabilities.
         InputError: standard deviations too small for a lattice.
     """
-    check_input(probs, rgb)
+    check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
+    highest = flat.max(axis=1)
+    check_range(float(flat.min()), float(highest.max()))
     with _ONE_AT_A_TIME:
-        useful = -(-probs[0].size // POINTS_PER_THREAD)
+        useful = -(-flat.shape[1] // POINTS_PER_THREAD)
         numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
-        highest = np.empty((64, len(flat)), np.float32)
-        _survey(flat, highest)
-        return [found.reshape(probs.shape) for found in _run(flat, highest.max(axis=0), rgb, models)]
+        return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
 
 
 def padded(labels: int) -> int:
@@ -120,18 +129,6 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
 def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     """The lattice of the positions of an image, which depends on its size alone."""
     return build(positions(height, width, sigma))
-
-
-@njit(nogil=True, cache=True, parallel=True)
-def _survey(probs, highest):
-    """Largest value of each label within each of the parts into which the image is cut."""
-    parts, points = len(highest), probs.shape[1]
-    for part in prange(parts):
-        for label in range(len(probs)):
-            top = np.float32(0)
-            for point in range(part * points // parts, (part + 1) * points // parts):
-                top = max(top, probs[label, point])
-            highest[part, label] = top
 
 
 @njit(nogil=True, cache=True, parallel=True)

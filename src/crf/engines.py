@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from src.crf import pydensecrf
-from src.crf.model import DenseCRF, FloatArray, Image
+from src.crf.model import DenseCRF, FloatArray, Image, readonly
 
 
 class Engine(Protocol):
@@ -65,7 +65,7 @@ class NumbaEngine:
         if not cpu.is_compiled():
             print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
         return [
-            [torch.from_numpy(q) for q in cpu.infer(_readonly(p), image, models, threads=self.threads)]
+            [torch.from_numpy(q) for q in cpu.infer(readonly(p.numpy()), image, models, threads=self.threads)]
             for p, image in zip(probs, rgb, strict=True)
         ]
 
@@ -131,12 +131,6 @@ def _hand_on(answer: "Future[list[FloatArray]]", done: "Future[list[list[Tensor]
         done.set_exception(error)
     else:
         done.set_result([[torch.from_numpy(q) for q in answer.result()]])
-
-
-def _readonly(probs: Tensor) -> FloatArray:
-    array: FloatArray = probs.numpy()[:]
-    array.flags.writeable = False
-    return array
 
 
 ENGINES: dict[str, Callable[[str, int], Engine]] = {

@@ -7,7 +7,7 @@ are products with sparse matrices, blurring is a sum of selected rows.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from src.crf.model import (
 )
 from src.crf.permutohedral import alpha, scales, strides
 
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 Sizes = tuple[tuple[int, int], ...]
 
 
@@ -70,10 +71,11 @@ class _Batch:
         """Of each image."""
         return [height * width for height, width in self.sizes]
 
+    @cached_property
     def image(self) -> Tensor:
         """(N,) int64: which image a point belongs to."""
         counts = torch.tensor(self.points, device=self.device)
-        return torch.arange(len(counts), device=self.device).repeat_interleave(counts)
+        return torch.arange(len(counts), device=self.device).repeat_interleave(counts, output_size=sum(self.points))
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _mean_field(
     """Q = softmax(-U + sum of w K Q), as p e^x over its sum with U = -log p (Kraehenbuehl and Koltun 2011, alg. 1)."""
     kept = (highest >= p.label_floor) | (highest == highest.amax(1, keepdim=True))  # (B, C)
     columns = kept.any(0).nonzero().squeeze(1)
-    absent = ~kept[batch.image()][:, columns]  # (N, c)
+    absent = ~kept[batch.image][:, columns]  # (N, c)
     unary = flat[:, columns].clamp(SMALLEST, 1).masked_fill_(absent, 0)
     unary /= unary.sum(1, keepdim=True)
     q = unary
@@ -121,7 +123,7 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     d, points = features.shape
     factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes))).to(features.device)
     weights, names = _simplices(features, torch.cat([factors[:d], factors.new_zeros(1)]))
-    names += (batch.image() * factors[d])[:, None]
+    names += (batch.image * factors[d])[:, None]
     ordered, order = names.flatten().sort(stable=True)
     is_new = torch.ones_like(ordered, dtype=torch.bool)
     is_new[1:] = ordered[1:] != ordered[:-1]
@@ -132,7 +134,6 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     corners = torch.arange(0, len(order) + 1, d + 1, device=order.device, dtype=torch.int32)
 
     def matrices(scale: Tensor) -> tuple[Tensor, Tensor]:
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # said once per process
         values = (weights * scale[:, None]).flatten()
         shape = (len(vertices), points)
         splat = torch.sparse_csr_tensor(first, (order // (d + 1)).int(), values[order], shape, check_invariants=False)

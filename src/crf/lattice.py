@@ -76,21 +76,31 @@ def blur(lattice, splatted, values, spare):
     return values
 
 
+@njit(nogil=True, cache=True)
+def _splat_ones(slots, weights, splatted, begin, end, first_slot, last_slot):
+    for slot in range(first_slot, last_slot):
+        store(splatted, slot, np.float32(0))
+    for point in range(begin, end):
+        for r in range(width_of(weights)):
+            slot = slots[point, r]
+            store(splatted, slot, element(splatted, slot, 0) + element(weights, point, r))
+
+
+@njit(nogil=True, cache=True)
+def _slice_norm(slots, weights, vertex, blurred, scale, norm, begin, end):
+    for point in range(begin, end):
+        received = np.float32(0)
+        for r in range(width_of(weights)):
+            received += element(weights, point, r) * element(blurred, vertex[slots[point, r]], 0)
+        norm[point] = np.float32(1) / np.sqrt(received * scale + np.float32(1e-20))
+
+
 @njit(nogil=True, cache=True, parallel=True)
 def normalise(lattice, scale, norm, splatted, values, spare):
     """Fill `norm`: one over the root of what the filter makes of ones."""
-    for band in prange(len(lattice.bands) - 1):
-        for slot in range(lattice.band_slots[band], lattice.band_slots[band + 1]):
-            store(splatted, slot, np.float32(0))
-        for point in range(lattice.bands[band], lattice.bands[band + 1]):
-            for r in range(width_of(lattice.weights)):
-                slot = lattice.slots[point, r]
-                store(splatted, slot, element(splatted, slot, 0) + element(lattice.weights, point, r))
+    bands, edges = lattice.bands, lattice.band_slots
+    for b in prange(len(bands) - 1):
+        _splat_ones(lattice.slots, lattice.weights, splatted, bands[b], bands[b + 1], edges[b], edges[b + 1])
     blurred = blur(lattice, splatted, values, spare)
-    for band in prange(len(lattice.bands) - 1):
-        for point in range(lattice.bands[band], lattice.bands[band + 1]):
-            received = np.float32(0)
-            for r in range(width_of(lattice.weights)):
-                vertex = lattice.vertex[lattice.slots[point, r]]
-                received += element(lattice.weights, point, r) * element(blurred, vertex, 0)
-            norm[point] = np.float32(1) / np.sqrt(received * scale + np.float32(1e-20))
+    for b in prange(len(bands) - 1):
+        _slice_norm(lattice.slots, lattice.weights, lattice.vertex, blurred, scale, norm, bands[b], bands[b + 1])

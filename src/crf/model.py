@@ -113,6 +113,13 @@ def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: fl
     return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours.T])
 
 
+def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same numbers, not to be written to."""
+    view = array[:]
+    view.flags.writeable = False
+    return view
+
+
 def check_shapes(shape: tuple[int, ...], rgb: Image) -> None:
     """Raise ValueError unless `shape` is (C, H, W) and `rgb` is uint8 (H, W, 3) of the same size."""
     if len(shape) != 3 or 0 in shape:

@@ -2,7 +2,8 @@
 
 Numba's own vectoriser has to prove that arrays do not overlap and cannot. Rows say it outright: `load`, arithmetic and
 `store` become vector instructions of whatever width the processor has. Operators round as written; `muladd` may fuse.
-A function that uses rows is specialised, and its compiled form cached, for each width it is called with.
+A function that uses rows is specialised, and its compiled form cached, for each width it is called with. Use rows in a
+function of their own that a parallel loop calls: straight in the loop's body Numba may move or drop a `store`.
 """
 
 import hashlib

@@ -191,9 +191,13 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
         """The same of any images."""
+        return DataLoader(self.samples(ids), batch_size=1, **self._loading())
+
+    def samples(self, ids: Sequence[str]) -> EvalSet:
+        """The same without batches, workers and tensors of ids."""
         self.setup()
         assert self.folder is not None
-        return DataLoader(EvalSet(self.folder, list(ids), self.protocol), batch_size=1, **self._loading())
+        return EvalSet(self.folder, list(ids), self.protocol)
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The validation images: the test set's truth is not public."""

@@ -1,7 +1,6 @@
 """What a search of CRF parameters leaves: a preset, and a table on the screen."""
 
 from pathlib import Path
-from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from src.crf import presets
 from src.runs import replacing
-from src.tuning import Search, complete
+from src.tuning import Search, complete, values
 
 
 def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -> None:
@@ -29,16 +28,11 @@ def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -
         "miou": {"none": study.user_attrs["none"], "start": _start(study, search).value, "tuned": study.best_value},
         "ids": search.images.ids,
     }
-    values = {key: search.preset[key] for key in presets.PARAMETERS} | parameters(best)
-    content = {"name": config.name, "engine": search.preset.engine, **values, "tuned": tuned}
+    parameters = {key: search.preset[key] for key in presets.PARAMETERS} | values(best.params)
+    content = {"name": config.name, "engine": search.preset.engine, **parameters, "tuned": tuned}
     header = "# Found by python -m src.tune. The scores are those on the images it was tuned on.\n"
     with replacing(path) as temporary:
         temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)))
-
-
-def parameters(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """A trial's values as they were tried: four digits."""
-    return {key: value if isinstance(value, int) else float(f"{value:.4g}") for key, value in trial.params.items()}
 
 
 def show(study: optuna.Study, search: Search, preset: Path, console: Console) -> None:
@@ -51,7 +45,7 @@ def show(study: optuna.Study, search: Search, preset: Path, console: Console) ->
     table.add_row("mIoU %", f"{100 * study.user_attrs['none']:.2f}", *scores)
     table.add_row("fusion", "", *(trial.user_attrs["fusion"] for trial in trials.values()))
     for key in search.config.space:
-        table.add_row(str(key), "", *(f"{parameters(trial)[key]:g}" for trial in trials.values()))
+        table.add_row(str(key), "", *(f"{values(trial.params)[key]:g}" for trial in trials.values()))
     count = f"{len(search.images)} {search.config.split} images"
     console.print(f"\n[bold]mIoU on the {count} that were tuned on, which flatters: score it on others[/bold]")
     console.print(table)
