@@ -1,0 +1,220 @@
+"""How sure a table can be: bootstrap over images, spread over seeds, paired differences. Pure NumPy and SciPy.
+
+Images. A data-set score is a mean of ratios of sums over images (IoU of a class: hits over union). Images are drawn with
+replacement, the same draws for every row, so that differences are paired (Efron and Tibshirani 1993, ch. 13). Two things
+are done for rare classes, of which a table over classes has many:
+
+* A class that is in none of the drawn images keeps its estimate; dropping it would change what the mean is over. Drawing
+  within strata of images by their rarest class also keeps every class, but covers less (`make bench-coverage`): a stratum
+  of n images shows only (n - 1)/n of its variance, and strata of rare classes are small.
+* The residual of image i in a ratio with estimate q, hit - q * union, is divided by sqrt(1 - h), h being its share of all
+  union: an image that makes up most of a class pulls the estimate to itself and hides its own error (Davison and Hinkley
+  1997, sec. 6.3).
+
+Seeds. Two to five are too few to draw from; the upper level of the hierarchy is Student's t on S - 1 degrees of freedom
+around the mean of the seeds, added to the draws of the lower level. One seed says nothing about training again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+_CHUNK = 500  # resamples at a time: 3 MB of counts for 1,449 images
+_LEAST = 0.1  # of 1 - h: an image that is all of a class has no residual anyway
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one row was scored from.
+
+    Attributes:
+        numerator: (S, N, K) of S seeds, N images and K ratios.
+        denominator: (S, N, K).
+        means: (K, G) bool; score g is the mean of the ratios it names whose denominator is not 0 over all images.
+        seeds: names of the S seeds; rows with equal ones are paired by seed.
+    """
+
+    numerator: npt.NDArray[np.float32]
+    denominator: npt.NDArray[np.float32]
+    means: npt.NDArray[np.bool_]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Scores of a row, each of G entries.
+
+    Attributes:
+        value: mean over seeds.
+        low: of the 95 % interval.
+        high: of the same.
+        seeds_sd: standard deviation over seeds; NaN with one.
+    """
+
+    value: Array
+    low: Array
+    high: Array
+    seeds_sd: Array
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Scores of a row minus those of the baseline; `p` is two-sided and not corrected for the number of rows."""
+
+    value: Array
+    low: Array
+    high: Array
+    p: Array
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Scores of a row on the data, (S, G), and on each of R resamples of the images, (R, S, G)."""
+
+    point: Array
+    resampled: npt.NDArray[np.float32]
+    seeds: tuple[int, ...]
+
+
+def bootstrap(rows: Sequence[Sample], *, resamples: int, seed: int = 0) -> list[Draws]:
+    """Scores of every row on the same resamples of the images.
+
+    Args:
+        rows: with the same N images in the same order.
+        resamples: R.
+        seed: of the draws.
+
+    Raises:
+        ValueError: rows of different numbers of images.
+    """
+    if len({row.numerator.shape[1] for row in rows}) > 1:
+        raise ValueError("rows were scored on different numbers of images and cannot share resamples")
+    random = np.random.default_rng(seed)
+    prepared = [_Prepared(row) for row in rows]
+    drawn: list[list[npt.NDArray[np.float32]]] = [[] for _ in rows]
+    for begin in range(0, resamples, _CHUNK):
+        counts = _counts(rows[0].numerator.shape[1], min(_CHUNK, resamples - begin), random)
+        for found, row in zip(drawn, prepared, strict=True):
+            found.append(row.scores(counts))
+    return [
+        Draws(row.point, np.concatenate(found), sample.seeds)
+        for row, found, sample in zip(prepared, drawn, rows, strict=True)
+    ]
+
+
+class _Prepared:
+    """A sample with its point estimates and its residuals corrected for leverage."""
+
+    def __init__(self, row: Sample) -> None:
+        numerator, denominator = row.numerator.astype(np.float64), row.denominator.astype(np.float64)
+        total = denominator.sum(1, keepdims=True)  # (S, 1, K)
+        share = denominator / np.where(total > 0, total, 1)
+        self.estimate = numerator.sum(1, keepdims=True) / np.where(total > 0, total, 1)
+        residual = numerator - self.estimate * denominator
+        corrected = self.estimate * denominator + residual / np.sqrt(np.maximum(1 - share, _LEAST))
+        stacked = np.concatenate([corrected, denominator], axis=2)  # (S, N, 2K)
+        self.columns = stacked.transpose(1, 0, 2).reshape(stacked.shape[1], -1).astype(np.float32)
+        member = row.means[None] & (total > 0).transpose(0, 2, 1)  # (S, K, G)
+        size = member.sum(1, keepdims=True)
+        self.weights = member / np.where(size > 0, size, np.nan)
+        self.point: Array = np.einsum("sk,skg->sg", self.estimate[:, 0], self.weights)
+
+    def scores(self, counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(R, S, G) from how often each image was drawn, (R, N)."""
+        sums = (counts @ self.columns).reshape(len(counts), len(self.estimate), 2, -1)
+        hit, union = sums[:, :, 0], sums[:, :, 1]
+        estimate = np.broadcast_to(self.estimate[:, 0].astype(np.float32), hit.shape)
+        ratios = np.divide(hit, union, out=estimate.copy(), where=union > 0)
+        return np.asarray(
+            ratios.transpose(1, 0, 2) @ self.weights.astype(np.float32), dtype=np.float32
+        ).transpose(1, 0, 2)
+
+
+def _counts(images: int, resamples: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
+    """(R, N): how often each image is drawn when N are drawn with replacement."""
+    drawn = random.integers(0, images, (resamples, images)) + images * np.arange(resamples)[:, None]
+    counted = np.bincount(drawn.ravel(), minlength=resamples * images)
+    return counted.reshape(resamples, images).astype(np.float32)
+
+
+def estimate(row: Draws, *, level: float = 0.95, seed: int = 1) -> Estimate:
+    """Mean over seeds with an interval that holds the choice of images and, from two seeds on, that of the seed."""
+    mean, spread = row.point.mean(0), _sd(row.point)
+    draws = row.resampled.mean(1) + _student(_error(spread, len(row.seeds)), len(row.seeds) - 1, row, seed)
+    low, high = _interval(draws, level)
+    return Estimate(mean, low, high, spread)
+
+
+def difference(row: Draws, baseline: Draws, *, level: float = 0.95, seed: int = 2) -> Difference:
+    """Row minus baseline, paired by image, and by seed where both have the same seeds (else Welch's t for seeds)."""
+    value = row.point.mean(0) - baseline.point.mean(0)
+    if row.seeds == baseline.seeds:
+        draws = (row.resampled - baseline.resampled).mean(1)
+        error: Array = _error(_sd(row.point - baseline.point), len(row.seeds))
+        freedom: Array | int = len(row.seeds) - 1
+    else:
+        draws = row.resampled.mean(1) - baseline.resampled.mean(1)
+        parts = [_error(_sd(one.point), len(one.seeds)) for one in (row, baseline)]
+        error = np.sqrt(parts[0] ** 2 + parts[1] ** 2)
+        freedom = _welch(parts, [len(row.seeds), len(baseline.seeds)])
+    draws = draws + _student(error, freedom, row, seed)
+    low, high = _interval(draws, level)
+    return Difference(value, low, high, _p_value(draws))
+
+
+def holm(p: npt.ArrayLike) -> Array:
+    """P-values adjusted for their number (Holm 1979): significant at level a where the result is below a."""
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values)
+    steps = (len(values) - np.arange(len(values))) * values[order]
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def verdict(value: float, p: float, *, level: float = 0.05) -> str:
+    """What a corrected p-value says of a difference: "better", "worse" or "not separable"."""
+    if not p < level:
+        return "not separable"
+    return "better" if value > 0 else "worse"
+
+
+def _sd(point: Array) -> Array:
+    """(G,) over seeds; NaN with one."""
+    if len(point) < 2:
+        return np.full(point.shape[1], np.nan)
+    return np.asarray(point.std(0, ddof=1))
+
+
+def _error(spread: Array, seeds: int) -> Array:
+    """Standard error of the mean over seeds; 0 where a single seed tells nothing."""
+    return np.nan_to_num(spread / np.sqrt(seeds))
+
+
+def _student(error: Array, freedom: Array | int, row: Draws, seed: int) -> Array | float:
+    """(R, G) draws of Student's t times the error; rows differ in their draws through their scores' order alone."""
+    if not np.any(error > 0):
+        return 0.0
+    random = np.random.default_rng(seed)
+    return np.asarray(error * random.standard_t(np.maximum(freedom, 1), (len(row.resampled), len(error))))
+
+
+def _welch(errors: list[Array], seeds: list[int]) -> Array:
+    """Degrees of freedom of a difference of two means (Welch 1947); a single seed adds nothing."""
+    above = (errors[0] ** 2 + errors[1] ** 2) ** 2
+    below = sum((error**4 / max(count - 1, 1) for error, count in zip(errors, seeds, strict=True)), np.zeros(1))
+    return np.divide(above, below, out=np.ones_like(above), where=below > 0)
+
+
+def _interval(draws: npt.NDArray[np.floating], level: float) -> tuple[Array, Array]:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _p_value(draws: npt.NDArray[np.floating]) -> Array:
+    """Twice the share of draws on the far side of 0, at least 2 / (R + 1) (Davison and Hinkley 1997, sec. 4.2)."""
+    below, above = (draws <= 0).sum(0), (draws >= 0).sum(0)
+    return np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(draws) + 1))
