@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-crf clean
+.PHONY: help setup demo test lint bench bench-crf bench-coverage clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## create the environment and install everything into it; a second call does nothing
 
@@ -41,6 +41,9 @@ bench: setup ## step and start-up times beside torchvision and segmentation_mode
 
 bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_SAMPLE
 	$(RUN) -m benchmarks.crf $(ARGS)
+
+bench-coverage: setup ## how often the tables' intervals hold the truth, by simulation
+	$(RUN) -m benchmarks.coverage $(ARGS)
 
 clean: ## remove the environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/__pycache__

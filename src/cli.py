@@ -3,8 +3,8 @@
 import difflib
 import os
 import sys
+import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -18,8 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.crf import presets
 from src.errors import InputError
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
+from src.jobs import CONF
+from src.launcher import CHILD
 
 
 def command(
@@ -49,6 +49,8 @@ def command(
                 sys.exit(_complain(_sentence(error, name)))  # past Hydra, which would announce it in its own words
 
         def main() -> None:
+            if os.environ.pop(CHILD, None):
+                threading.Thread(target=_end_with_the_sweep, daemon=True).start()
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
@@ -59,7 +61,7 @@ def command(
                 sys.exit(_complain("interrupted", status=130))
             except SystemExit as ended:
                 if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
-                    sys.exit(_complain("interrupted; resume=last goes on from the last whole epoch", status=130))
+                    sys.exit(_complain("interrupted; the same command goes on from the last whole epoch", status=130))
                 raise
             except (InputError, HydraException, OmegaConfBaseException) as error:
                 if _wants_traceback():
@@ -69,6 +71,12 @@ def command(
         return main
 
     return decorate
+
+
+def _end_with_the_sweep() -> None:
+    """End this process when the sweep that started it is gone, however that ended."""
+    os.read(0, 1)
+    os._exit(1)
 
 
 def typed_overrides() -> list[str]:

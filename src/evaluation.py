@@ -3,17 +3,21 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as pl
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 from rich.progress import track
 
-from src import build
+from src import build, logits, results, training
 from src.checkpoint import stored_config
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
 from src.hardware import Hardware
 from src.logits import read_resized
-from src.runs import RunFolder, identity
+from src.runs import RunFolder, evaluation_name, scored_folder
+from src.task import SegmentationTask
 from src.variants import VariantScorer
 
 
@@ -94,10 +98,80 @@ def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> Ru
                 f"output={folder.path}: holds a training run, whose results would be lost; choose another."
             )
         return folder
-    name = f"{settled.data.name}-{settled.crf.name}-{identity(settled)}"
+    name = evaluation_name(settled)
     if config.run is not None:
         return RunFolder(source.path / "evaluations" / name)
     return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}")
+
+
+def score(
+    settled: DictConfig,
+    source: Source,
+    machine: Hardware,
+    data: SegmentationDataModule,
+    folder: RunFolder,
+    console: Console,
+    *,
+    keep: Path | None,
+) -> dict[str, Any]:
+    """Score a source with the variants of a config, leave the scores in a folder, and give them back.
+
+    Args:
+        settled: the config that goes with the source.
+        source: of the predictions.
+        machine: to run on.
+        data: whose validation images are scored.
+        folder: for the scores and pictures.
+        console: is told what takes long.
+        keep: folder in which the network's logits are kept; None scores them as they come.
+    """
+    with training.loggers(settled, folder) as loggers, build.scorer(settled, machine) as scorer:
+        scorer.observers += training.observers(settled, folder, data.ids("val"), loggers)
+        if source.checkpoint is None:
+            score_logits(source.path, data, scorer)
+        else:
+            task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
+            trainer = training.trainer(settled, machine, folder, [])
+            score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
+        training.log_scores(loggers, scorer)
+    folder.write_config(settled)
+    return results.write(folder, settled, scorer, source=str(source.path), fingerprint=data.fingerprint())
+
+
+def score_again(config: DictConfig, folder: RunFolder, console: Console) -> dict[str, Any]:
+    """Score the network of a finished run with the variants of a config of the same training, beside its own."""
+    source = Source(folder.path, folder.best, config)
+    machine = build.hardware(config)
+    data = build.datamodule(config, machine)
+    data.prepare_data()
+    scored = scored_folder(config, folder)
+    scored.create()
+    console.print(f"trained     {folder.path}; scoring it with other variants", soft_wrap=True)
+    return score(config, source, machine, data, scored, console, keep=kept_logits(config, folder))
+
+
+def kept_logits(config: DictConfig, folder: RunFolder) -> Path | None:
+    """Where the logits of a run are kept: in its folder, if the config says so or they are there already."""
+    return folder.logits if config.keep_logits is True or folder.logits.is_dir() else None
+
+
+def score_network(
+    checkpoint: Path,
+    task: SegmentationTask,
+    trainer: pl.Trainer,
+    data: SegmentationDataModule,
+    scorer: VariantScorer,
+    console: Console,
+    *,
+    keep: Path | None,
+) -> None:
+    """Score a checkpoint filled into the task, from one pass over val; with `keep`, from logits in files."""
+    if keep is None:
+        task.scorer = scorer
+        trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    else:
+        logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
+        score_logits(keep, data, scorer)
 
 
 def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:

@@ -1,5 +1,6 @@
 """What a scored run leaves behind: `results.json`, `confusion.npz` and panels."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
 from src.reporting.panels import panel
 from src.runs import RunFolder, replacing
+from src.scoring import image_miou, trimap_miou
 from src.variants import Scored, VariantScorer
 
 
@@ -35,6 +37,31 @@ def panel_writer(folder: Path, chosen: list[str]) -> Callable[[Scored], None]:
     return write
 
 
+def extreme_writer(folder: Path, variants: list[str]) -> Callable[[Scored], None]:
+    """An observer that draws, per variant, the image on which it is best and the one on which it is worst.
+
+    By the image's own mIoU: of `none` the score, of the others what they change against `none`. `VARIANT-best.png` and
+    `VARIANT-worst.png` are drawn anew whenever an image beats the one that is there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record: dict[tuple[str, str], float] = {}
+
+    def write(image: Scored) -> None:
+        of_image = {name: float(image_miou(image.matrices[name][None])[0]) for name in variants}
+        base = of_image.get("none", 0.0)
+        for name in variants:
+            score = of_image[name] if name == "none" else of_image[name] - base
+            for end, signed in (("best", score), ("worst", -score)):
+                if signed > record.get((name, end), -math.inf):
+                    record[name, end] = signed
+                    shown = {key: image.labels[key].numpy() for key in dict.fromkeys(("none", name)) if key in variants}
+                    picture = panel(image.rgb, image.target.numpy(), shown, VOC_CLASSES)
+                    with replacing(folder / f"{name}-{end}.png") as temporary:
+                        picture.save(temporary, format="PNG")
+
+    return write
+
+
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
     """Per variant with a CRF the colour sigma that raw guidance would need for the same kernel, in 0..255 units."""
     return {
@@ -46,14 +73,18 @@ def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
 
 def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
     """Write matrices and `results.json`; `facts` are further plain values. Returns the content of the latter."""
+    trimaps = scorer.stacked_trimaps()
     content = {
         "data": settled.data.name,
         "protocol": settled.recipe.protocol,
         "images": len(scorer.ids),
-        "variants": {name: result.as_dict(VOC_CLASSES) for name, result in scorer.scores().items()},
+        "variants": {
+            name: {**result.as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(trimaps[name])}
+            for name, result in scorer.scores().items()
+        },
         "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
         "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
         **facts,
     }
-    folder.write_results(content, scorer.ids, scorer.stacked())
+    folder.write_results(content, scorer.ids, scorer.stacked(), trimaps)
     return content

@@ -1,18 +1,18 @@
-"""How sure a table can be: bootstrap over images, spread over seeds, paired differences. Pure NumPy and SciPy.
+"""How sure a table can be: bootstrap over images, spread over seeds, paired differences. Pure NumPy.
 
-Images. A data-set score is a mean of ratios of sums over images (IoU of a class: hits over union). Images are drawn with
-replacement, the same draws for every row, so that differences are paired (Efron and Tibshirani 1993, ch. 13). Two things
-are done for rare classes, of which a table over classes has many:
+Images. A data-set score is a mean of ratios of sums over images (IoU of a class: hits over union). Images are drawn
+with replacement, the same draws for every row, so that differences are paired (Efron and Tibshirani 1993, ch. 13).
+Rare classes, of which a mean over classes has many, need two things:
 
-* A class that is in none of the drawn images keeps its estimate; dropping it would change what the mean is over. Drawing
-  within strata of images by their rarest class also keeps every class, but covers less (`make bench-coverage`): a stratum
-  of n images shows only (n - 1)/n of its variance, and strata of rare classes are small.
-* The residual of image i in a ratio with estimate q, hit - q * union, is divided by sqrt(1 - h), h being its share of all
-  union: an image that makes up most of a class pulls the estimate to itself and hides its own error (Davison and Hinkley
-  1997, sec. 6.3).
+* A class that is in none of the drawn images keeps its estimate; dropping it would change what the mean is over.
+  Drawing within strata of images by their rarest class keeps every class too, but covers less often than it claims
+  (`make bench-coverage`): a stratum of n images shows (n - 1)/n of its variance, and strata of rare classes are small.
+* The residual of an image in a ratio with estimate q, hit - q * union, is divided by sqrt(1 - h), h being its share of
+  all union: an image that makes up most of a class pulls the estimate to itself and hides its own error (Davison and
+  Hinkley 1997, sec. 6.3).
 
-Seeds. Two to five are too few to draw from; the upper level of the hierarchy is Student's t on S - 1 degrees of freedom
-around the mean of the seeds, added to the draws of the lower level. One seed says nothing about training again.
+Seeds. Two to five are too few to draw from, so the upper level of the hierarchy is Student's t around their mean,
+joined with the draws of the lower level (`_with_seeds`). One seed says nothing about training again.
 """
 
 from collections.abc import Sequence
@@ -128,9 +128,8 @@ class _Prepared:
         hit, union = sums[:, :, 0], sums[:, :, 1]
         estimate = np.broadcast_to(self.estimate[:, 0].astype(np.float32), hit.shape)
         ratios = np.divide(hit, union, out=estimate.copy(), where=union > 0)
-        return np.asarray(
-            ratios.transpose(1, 0, 2) @ self.weights.astype(np.float32), dtype=np.float32
-        ).transpose(1, 0, 2)
+        means = ratios.transpose(1, 0, 2) @ self.weights.astype(np.float32)  # (S, R, G)
+        return np.moveaxis(means, 0, 1)
 
 
 def _counts(images: int, resamples: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -140,29 +139,25 @@ def _counts(images: int, resamples: int, random: np.random.Generator) -> npt.NDA
     return counted.reshape(resamples, images).astype(np.float32)
 
 
-def estimate(row: Draws, *, level: float = 0.95, seed: int = 1) -> Estimate:
+def estimate(row: Draws, *, level: float = 0.95) -> Estimate:
     """Mean over seeds with an interval that holds the choice of images and, from two seeds on, that of the seed."""
-    mean, spread = row.point.mean(0), _sd(row.point)
-    draws = row.resampled.mean(1) + _student(_error(spread, len(row.seeds)), len(row.seeds) - 1, row, seed)
+    spread = _sd(row.point)
+    draws = _with_seeds(row.resampled.mean(1), [(spread, len(row.seeds))])
     low, high = _interval(draws, level)
-    return Estimate(mean, low, high, spread)
+    return Estimate(row.point.mean(0), low, high, spread)
 
 
-def difference(row: Draws, baseline: Draws, *, level: float = 0.95, seed: int = 2) -> Difference:
-    """Row minus baseline, paired by image, and by seed where both have the same seeds (else Welch's t for seeds)."""
-    value = row.point.mean(0) - baseline.point.mean(0)
+def difference(row: Draws, baseline: Draws, *, level: float = 0.95) -> Difference:
+    """Row minus baseline, paired by image, and by seed where both have the same seeds (else Welch's way for seeds)."""
     if row.seeds == baseline.seeds:
         draws = (row.resampled - baseline.resampled).mean(1)
-        error: Array = _error(_sd(row.point - baseline.point), len(row.seeds))
-        freedom: Array | int = len(row.seeds) - 1
+        spreads = [(_sd(row.point - baseline.point), len(row.seeds))]
     else:
         draws = row.resampled.mean(1) - baseline.resampled.mean(1)
-        parts = [_error(_sd(one.point), len(one.seeds)) for one in (row, baseline)]
-        error = np.sqrt(parts[0] ** 2 + parts[1] ** 2)
-        freedom = _welch(parts, [len(row.seeds), len(baseline.seeds)])
-    draws = draws + _student(error, freedom, row, seed)
+        spreads = [(_sd(one.point), len(one.seeds)) for one in (row, baseline)]
+    draws = _with_seeds(draws, spreads)
     low, high = _interval(draws, level)
-    return Difference(value, low, high, _p_value(draws))
+    return Difference(row.point.mean(0) - baseline.point.mean(0), low, high, _p_value(draws))
 
 
 def holm(p: npt.ArrayLike) -> Array:
@@ -189,24 +184,29 @@ def _sd(point: Array) -> Array:
     return np.asarray(point.std(0, ddof=1))
 
 
-def _error(spread: Array, seeds: int) -> Array:
-    """Standard error of the mean over seeds; 0 where a single seed tells nothing."""
-    return np.nan_to_num(spread / np.sqrt(seeds))
+def _with_seeds(draws: npt.NDArray[np.float32], spreads: list[tuple[Array, int]]) -> Array:
+    """(R, G) draws of the images alone, widened by the standard errors of means over seeds.
 
+    To each draw comes a normal one of the seeds' error, and their sum is stretched as Student's t with the degrees of
+    freedom of the whole (Satterthwaite 1946; the images' are many): exactly t if only seeds vary, none if only images.
 
-def _student(error: Array, freedom: Array | int, row: Draws, seed: int) -> Array | float:
-    """(R, G) draws of Student's t times the error; rows differ in their draws through their scores' order alone."""
-    if not np.any(error > 0):
-        return 0.0
-    random = np.random.default_rng(seed)
-    return np.asarray(error * random.standard_t(np.maximum(freedom, 1), (len(row.resampled), len(error))))
-
-
-def _welch(errors: list[Array], seeds: list[int]) -> Array:
-    """Degrees of freedom of a difference of two means (Welch 1947); a single seed adds nothing."""
-    above = (errors[0] ** 2 + errors[1] ** 2) ** 2
-    below = sum((error**4 / max(count - 1, 1) for error, count in zip(errors, seeds, strict=True)), np.zeros(1))
-    return np.divide(above, below, out=np.ones_like(above), where=below > 0)
+    Args:
+        draws: of a score or difference.
+        spreads: standard deviations (G,) and numbers of the seeds of each independent mean in it.
+    """
+    found = draws.astype(np.float64)
+    known = [(np.nan_to_num(spread) ** 2 / count, count - 1) for spread, count in spreads if count > 1]
+    seeds = sum((variance for variance, _ in known), np.zeros(draws.shape[1]))
+    below = sum((variance**2 / freedom for variance, freedom in known), np.zeros(draws.shape[1]))
+    if not np.any(seeds > 0):
+        return found
+    freedom = (found.var(0) + seeds) ** 2 / np.where(below > 0, below, 1)
+    random = np.random.default_rng(len(draws))
+    shape = (len(draws), 1)
+    added = found + np.sqrt(seeds) * random.standard_normal(shape)
+    stretch = np.sqrt(freedom / random.chisquare(freedom, draws.shape))
+    mean = found.mean(0)
+    return np.asarray(mean + (added - mean) * np.where(below > 0, stretch, 1))
 
 
 def _interval(draws: npt.NDArray[np.floating], level: float) -> tuple[Array, Array]:
@@ -217,4 +217,5 @@ def _interval(draws: npt.NDArray[np.floating], level: float) -> tuple[Array, Arr
 def _p_value(draws: npt.NDArray[np.floating]) -> Array:
     """Twice the share of draws on the far side of 0, at least 2 / (R + 1) (Davison and Hinkley 1997, sec. 4.2)."""
     below, above = (draws <= 0).sum(0), (draws >= 0).sum(0)
-    return np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(draws) + 1))
+    p: Array = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(draws) + 1))
+    return p

@@ -7,24 +7,36 @@ from rich.console import Console
 
 from src.cli import command
 from src.reporting.tables import show
-from src.runs import is_done, resume_path, run_folder
+from src.runs import RunFolder, resume_path, run_folder, scored_folder, state
 from src.validate import check_train
 
 
 @command("train", check_train)
 def main(config: DictConfig) -> float:
-    """Fit, keep the best by the monitor, score it on val; returns the monitored value for sweepers."""
-    console, started = Console(), time.monotonic()
+    """Do what is missing of this config's run; returns the monitored value for sweepers."""
+    console = Console()
     folder = run_folder(config)
-    if is_done(config, folder):
+    before = state(config, folder)
+    if before == "done":
         console.print(f"This run is done already (overwrite=true runs it again): {folder.path}", soft_wrap=True)
-        done = folder.read_results()
-        show(folder, done, console)
-        return float(done["monitor"]["value"])
-    folder.create()
+    else:
+        with folder.attempt():
+            if before == "trained":
+                from src.evaluation import score_again
+
+                score_again(config, folder, console)
+            else:
+                train(config, folder, console)
+    show(scored_folder(config, folder), console)
+    return float(folder.read_results()["monitor"]["value"])
+
+
+def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
+    """Fit, keep the best by the monitor, score it on val."""
+    started = time.monotonic()
     resume = resume_path(config, folder)
 
-    from src import build, results, training  # torch from here on: mistakes in the config were told before
+    from src import build, evaluation, results, training  # torch from here on: mistakes in the config were told before
 
     machine = build.hardware(config)
     console.print(f"machine     {machine}")
@@ -35,7 +47,7 @@ def main(config: DictConfig) -> float:
     task, origin = build.task(config, machine, fingerprint=fingerprint)
     console.print(f"weights     {origin}", soft_wrap=True)
     if resume is not None:
-        training.check_resume(resume, config)
+        console.print(f"resuming    behind epoch {training.check_resume(resume, config)} of {resume}", soft_wrap=True)
     if config.overwrite:
         folder.clear()
     folder.write_config(config)
@@ -48,11 +60,11 @@ def main(config: DictConfig) -> float:
         else:
             best = training.as_it_is(trainer, task, data, folder)
         console.print(f"best        {best['key']} {best['value']:.4f} in epoch {best['epoch']}; scoring it")
-        task.scorer = scorer
         scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
-        trainer.test(task, data, ckpt_path=folder.best, weights_only=True, verbose=False)
+        keep = evaluation.kept_logits(config, folder)
+        evaluation.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
-    done = results.write(
+    results.write(
         folder,
         config,
         scorer,
@@ -61,8 +73,6 @@ def main(config: DictConfig) -> float:
         overlap=data.overlap(),
         seconds=round(time.monotonic() - started, 1),
     )
-    show(folder, done, console)
-    return float(best["value"])
 
 
 if __name__ == "__main__":

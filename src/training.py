@@ -12,10 +12,10 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, WandbLogger
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src import results
-from src.checkpoint import load_checkpoint, stored_config
+from src.checkpoint import load_checkpoint
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
 from src.hardware import Hardware
@@ -78,9 +78,10 @@ def loggers(config: DictConfig, folder: RunFolder) -> Iterator[list[Logger]]:
         yield [*found, dashboard]
 
 
-def check_resume(path: Path, config: DictConfig) -> None:
-    """Raise InputError unless the checkpoint is one of ours and of the same network and optimiser."""
-    stored = stored_config(path)
+def check_resume(path: Path, config: DictConfig) -> int:
+    """The last epoch of a checkpoint; raises InputError unless it is one of ours, of the same network and optimiser."""
+    content = load_checkpoint(path)
+    stored = OmegaConf.create(content["seglab"]["config"])
     for choice in ("backbone", "head"):
         if stored[choice].name != config[choice].name:
             raise InputError(
@@ -88,6 +89,7 @@ def check_resume(path: Path, config: DictConfig) -> None:
             )
     if stored.recipe.optimizer["_target_"] != config.recipe.optimizer["_target_"]:
         raise InputError(f"resume={path}: was trained with another optimiser (recipe={stored.recipe.name}).")
+    return int(content["epoch"])
 
 
 def best_of(trainer: pl.Trainer, folder: RunFolder) -> dict[str, Any]:
@@ -121,7 +123,13 @@ def observers(
 ) -> list[Callable[[Scored], None]]:
     """Who draws the chosen images: PNG files, and W&B where it is on."""
     chosen = results.choose(ids, config.panels)
-    found = [results.panel_writer(folder.panels, chosen)] if chosen else []
+    found = []
+    if chosen:
+        variants = [str(name) for name in config.variants]
+        found += [
+            results.panel_writer(folder.panels, chosen),
+            results.extreme_writer(folder.panels / "extremes", variants),
+        ]
     for run in _dashboards(loggers):
         from src.dashboard import log_panel
 

@@ -39,7 +39,8 @@ def check_train(config: DictConfig) -> None:
     _augment(recipe.augment)
     _schedule(recipe)
     _whole("seed", config.seed, least=0)
-    if config.overwrite and config.resume is not None:
+    _whole("jobs", config.jobs, least=1)
+    if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
             "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
         )

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from src.crf.engines import Engine
 from src.crf.model import DenseCRF, Image, readonly
 from src.errors import InputError
 from src.fusion import most_probable
-from src.scoring import Matrix, Scores, confusion_matrix, scores
+from src.scoring import Matrix, RingCounter, Scores, hits_and_unions, scores
 
 Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C, H, W) -> labels (H, W)
 
@@ -45,6 +46,7 @@ class Scored:
     rgb: Image  # (H, W, 3) uint8
     target: Tensor  # (H, W) int64, 255 is void
     labels: Mapping[str, Tensor]  # variant: (H, W) int64
+    matrices: Mapping[str, Matrix]  # variant: (C, C), rows the truth
 
 
 @dataclass
@@ -67,6 +69,7 @@ class VariantScorer:
     Attributes:
         ids: images scored so far, in the order of `add`.
         matrices: per variant one (C, C) int64 confusion matrix per image, rows the truth.
+        trimaps: per variant one (len(RADII), 2, C) int32 per image: hits and unions near the truth's boundaries.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class VariantScorer:
         self.observers = list(observers)
         self.ids: list[str] = []
         self.matrices: dict[str, list[Matrix]] = {name: [] for name in variants}
+        self.trimaps: dict[str, list[npt.NDArray[np.int32]]] = {name: [] for name in variants}
         self._models = tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf is not None))
         self._waiting: list[_Image] = []
         self._running: deque[tuple[list[_Image], Future[list[list[Tensor]]]]] = deque()
@@ -128,6 +132,10 @@ class VariantScorer:
         empty = np.zeros((0, self.num_classes, self.num_classes), dtype=np.int64)
         return {name: np.stack(found) if found else empty for name, found in self.matrices.items()}
 
+    def stacked_trimaps(self) -> dict[str, npt.NDArray[np.int32]]:
+        """Per variant the (N, len(RADII), 2, C) hits and unions of the images in `ids`, of which there is one."""
+        return {name: np.stack(found) for name, found in self.trimaps.items()}
+
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.
 
@@ -155,9 +163,12 @@ class VariantScorer:
             name: variant.labels(image.probs, after[variant.crf] if variant.crf is not None else None).cpu()
             for name, variant in self.variants.items()
         }
+        count = RingCounter(image.target, self.num_classes)
+        rings = {name: count(prediction) for name, prediction in labels.items()}
+        matrices = {name: counted.sum(0) for name, counted in rings.items()}
         self.ids.append(image.id)
-        for name, prediction in labels.items():
-            matrix = confusion_matrix(prediction, image.target, self.num_classes)
-            self.matrices[name].append(matrix.numpy())
+        for name, counted in rings.items():
+            self.matrices[name].append(matrices[name])
+            self.trimaps[name].append(hits_and_unions(counted.cumsum(0)[:-1]).astype(np.int32))
         for observe in self.observers:
-            observe(Scored(image.id, image.rgb, image.target, labels))
+            observe(Scored(image.id, image.rgb, image.target, labels, matrices))

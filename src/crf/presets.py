@@ -1,6 +1,7 @@
 """CRF parameters from files: `crf=NAME` and `crf=PATH`, and variants that name a preset of their own. No torch."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from src.crf.model import CRFParameters
 from src.errors import InputError
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "crf"
+_PATHS: dict[str, str] = {}  # registered names to the paths they stand for
 PARAMETERS = tuple(field.name for field in fields(CRFParameters))
 
 
@@ -51,11 +53,17 @@ def register(words: list[str]) -> list[str]:
     return ["crf=" + ",".join(map(_choice, word[4:].split(","))) if word.startswith("crf=") else word for word in words]
 
 
+def typed(words: Sequence[str]) -> list[str]:
+    """The words as they were before `register`."""
+    return [f"crf={_PATHS.get(word[4:], word[4:])}" if word.startswith("crf=") else word for word in words]
+
+
 def _choice(value: str) -> str:
     if not value.endswith((".yaml", ".yml")):
         return value
     content = read(value)
     name = f"{Path(value).stem}_{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}"
+    _PATHS[name] = value
     ConfigStore.instance().store(name=name, node=content, group="crf")
     return name
 

@@ -23,8 +23,9 @@ def variants_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def show(folder: RunFolder, results: dict[str, Any], console: Console) -> None:
-    """The table, and where the files are."""
+def show(folder: RunFolder, console: Console) -> None:
+    """The table of a folder with results, and where the files are."""
+    results = folder.read_results()
     title = f"{results['images']} images of {results['data']}, protocol {results['protocol']}"
     crf = f", CRF {results['crf']['name']}" if results["crf"]["effective_sigma_rgb"] else ""
     console.print(f"\n[bold]{title}{crf}[/bold]", soft_wrap=True)
