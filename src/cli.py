@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -23,13 +24,14 @@ from src.launcher import CHILD
 
 
 def command(
-    name: str, check: Callable[[DictConfig], None]
+    name: str, check: Callable[[DictConfig], None], *, rest: str | None = None
 ) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a command of a function: `conf/NAME.yaml` composed with the command line, checked, then run.
 
     Args:
         name: root config, and the module's name under `src`.
         check: raises `InputError` for an impossible config; runs before torch is imported.
+        rest: key of the list that takes the words whose key the root config does not have; None: they are errors.
 
     What the user can put right ends in one sentence and exit status 1; Ctrl-C in 130. `SEGLAB_TRACEBACK=1` shows
     the whole traceback instead.
@@ -46,7 +48,9 @@ def command(
             except (InputError, HydraException) as error:
                 if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
                     raise
-                sys.exit(_complain(_sentence(error, name)))  # past Hydra, which would announce it in its own words
+                sys.exit(
+                    _complain(sentence(error, name, sys.argv[1:]))
+                )  # past Hydra, which would announce it in its own words
 
         def main() -> None:
             if os.environ.pop(CHILD, None):
@@ -56,6 +60,8 @@ def command(
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
                 sys.argv[1:] = presets.register(sys.argv[1:])
+                if rest is not None:
+                    sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
             except KeyboardInterrupt:
                 sys.exit(_complain("interrupted", status=130))
@@ -66,7 +72,7 @@ def command(
             except (InputError, HydraException, OmegaConfBaseException) as error:
                 if _wants_traceback():
                     raise
-                sys.exit(_complain(_sentence(error, name)))
+                sys.exit(_complain(sentence(error, name, sys.argv[1:])))
 
         return main
 
@@ -93,18 +99,33 @@ def _complain(message: str, *, status: int = 1) -> int:
     return status
 
 
-def _sentence(error: Exception, name: str) -> str:
-    """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones."""
+def _gathered(words: list[str], name: str, rest: str) -> list[str]:
+    """Words of keys that `conf/NAME.yaml` does not have, as one word of the list `rest`."""
+    own = {*OmegaConf.load(CONF / f"{name}.yaml"), "logger", "hydra"}
+    others = [word for word in words if not word.startswith("-") and re.split(r"[=.]", word, maxsplit=1)[0] not in own]
+    kept = [word for word in words if word not in others]
+    quoted = ("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in others)
+    return [*kept, f"{rest}=[{','.join(quoted)}]"] if others else kept
+
+
+def sentence(error: Exception, name: str, words: list[str]) -> str:
+    """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones.
+
+    Args:
+        error: what was raised.
+        name: of the root config.
+        words: of the command line.
+    """
     if isinstance(error.__cause__, InputError):  # raised while an object was made of its config
         error = error.__cause__
     if isinstance(error, InputError):
         return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
-    return _misspelt_key(name) or str(error).partition("\nConfig search path")[0].strip()
+    return _misspelt_key(name, words) or str(error).partition("\nConfig search path")[0].strip()
 
 
-def _misspelt_key(name: str) -> str | None:
+def _misspelt_key(name: str, typed: list[str]) -> str | None:
     """The first `key=value` of the command line whose key does not exist, with the keys that do."""
-    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith(("-", "+", "~"))]
+    words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir()]
         try:

@@ -1,11 +1,11 @@
 """What the machine is good at: precision, memory format, data workers, cores."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from src.cores import usable_cores
 from src.errors import InputError
 
 
@@ -53,7 +53,7 @@ def detect(*, accelerator: str, precision: str, channels_last: bool | None, work
         precision = "bf16-mixed" if _has_bf16(accelerator) else "32-true"
     if channels_last is None:
         channels_last = precision != "32-true"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if workers is None:
         workers = min(8, cores) if accelerator in ("cuda", "gpu") else min(2, cores - 1)
     return Hardware(accelerator, precision, channels_last, workers, cores=cores)

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from src.cores import usable_cores
 from src.crf import presets
 from src.errors import InputError
 from src.jobs import Job, compose_all
@@ -98,7 +99,7 @@ class Sweep:
         self.ended = 0
         self.failed = 0
         self.devices = _devices()
-        self.threads = max(1, (os.cpu_count() or 1) // at_once) if at_once > 1 else None
+        self.threads = max(1, usable_cores() // at_once) if at_once > 1 else None
 
     def run(self) -> int:
         """Run what is missing; the number of jobs that failed."""

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from omegaconf import DictConfig
 
-from src.crf.model import effective_sigma
+from src.crf.model import Image, effective_sigma
 from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
 from src.reporting.panels import panel
 from src.runs import RunFolder, replacing
 from src.scoring import image_miou, trimap_miou
 from src.variants import Scored, VariantScorer
+
+Labels = npt.NDArray[np.uint8]
 
 
 def choose(ids: list[str], count: int) -> list[str]:
@@ -37,29 +40,34 @@ def panel_writer(folder: Path, chosen: list[str]) -> Callable[[Scored], None]:
     return write
 
 
-def extreme_writer(folder: Path, variants: list[str]) -> Callable[[Scored], None]:
+def extreme_writer(folder: Path, variants: list[str], images: int) -> Callable[[Scored], None]:
     """An observer that draws, per variant, the image on which it is best and the one on which it is worst.
 
-    By the image's own mIoU: of `none` the score, of the others what they change against `none`. `VARIANT-best.png` and
-    `VARIANT-worst.png` are drawn anew whenever an image beats the one that is there.
+    By the image's own mIoU: of `none` the score, of the others what they change against `none`. They are drawn into
+    `VARIANT-best.webp` and `VARIANT-worst.webp` when the last of so many images has come.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    record: dict[tuple[str, str], float] = {}
+    held: dict[tuple[str, str], tuple[float, Image, Labels, dict[str, Labels]]] = {}
+    seen = 0
 
-    def write(image: Scored) -> None:
-        of_image = {name: float(image_miou(image.matrices[name][None])[0]) for name in variants}
-        base = of_image.get("none", 0.0)
+    def observe(image: Scored) -> None:
+        nonlocal seen
+        seen += 1
+        found = {name: float(image_miou(image.matrices[name][None])[0]) for name in variants}
+        target = image.target.numpy().astype(np.uint8)
         for name in variants:
-            score = of_image[name] if name == "none" else of_image[name] - base
+            score = found[name] - (found.get("none", 0.0) if name != "none" else 0.0)
             for end, signed in (("best", score), ("worst", -score)):
-                if signed > record.get((name, end), -math.inf):
-                    record[name, end] = signed
-                    shown = {key: image.labels[key].numpy() for key in dict.fromkeys(("none", name)) if key in variants}
-                    picture = panel(image.rgb, image.target.numpy(), shown, VOC_CLASSES)
-                    with replacing(folder / f"{name}-{end}.png") as temporary:
-                        picture.save(temporary, format="PNG")
+                if signed > held.get((name, end), (-math.inf,))[0]:
+                    shown = [key for key in dict.fromkeys(("none", name)) if key in variants]
+                    labels = {key: image.labels[key].numpy().astype(np.uint8) for key in shown}
+                    held[name, end] = (signed, image.rgb, target, labels)
+        if seen == images:
+            for (name, end), (_, rgb, truth, labels) in held.items():
+                with replacing(folder / f"{name}-{end}.webp") as temporary:
+                    panel(rgb, truth, labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
 
-    return write
+    return observe
 
 
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ from src.crf.presets import tuned_on
 from src.errors import InputError
 
 # What does not change a result: where things lie and go, how they are shown, on what they run.
-_NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits")
+_NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits", "output")
 _TRAINER_IDENTITY = ("precision", "max_time")
 
 
@@ -196,17 +196,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def identity(config: DictConfig) -> str:
     """Eight hex digits of the SHA-256 of the resolved config; equal for runs that ask the same of the same data."""
-    return _hash(_asked(config))
+    return _hash(circumstances_left_out(config))
 
 
 def training_identity(config: DictConfig) -> str:
     """The same of what a network is trained with: without the CRF and the variants it is scored with afterwards."""
-    asked = {key: value for key, value in _asked(config).items() if key not in ("crf", "variants")}
+    asked = {key: value for key, value in circumstances_left_out(config).items() if key not in ("crf", "variants")}
     left_out = {name: sorted(ids) for name, ids in tuned_on(config).items()}  # of the images that choose the best epoch
     return _hash({**asked, "left_out": left_out} if left_out else asked)
 
 
-def _asked(config: DictConfig) -> dict[str, Any]:
+def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
+    """The resolved config without what does not change a result."""
     content = OmegaConf.to_container(config, resolve=True)
     assert isinstance(content, dict)
     kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}

@@ -140,11 +140,14 @@ def _counts(images: int, resamples: int, random: np.random.Generator) -> npt.NDA
 
 
 def estimate(row: Draws, *, level: float = 0.95) -> Estimate:
-    """Mean over seeds with an interval that holds the choice of images and, from two seeds on, that of the seed."""
+    """Mean over seeds with an interval that holds the choice of images and, from two seeds on, that of the seed.
+
+    Scores are fractions: with two or three seeds Student's t reaches beyond 0 and 1, the interval does not.
+    """
     spread = _sd(row.point)
     draws = _with_seeds(row.resampled.mean(1), [(spread, len(row.seeds))])
     low, high = _interval(draws, level)
-    return Estimate(row.point.mean(0), low, high, spread)
+    return Estimate(row.point.mean(0), np.clip(low, 0, 1), np.clip(high, 0, 1), spread)
 
 
 def difference(row: Draws, baseline: Draws, *, level: float = 0.95) -> Difference:
@@ -200,13 +203,14 @@ def _with_seeds(draws: npt.NDArray[np.float32], spreads: list[tuple[Array, int]]
     below = sum((variance**2 / freedom for variance, freedom in known), np.zeros(draws.shape[1]))
     if not np.any(seeds > 0):
         return found
-    freedom = (found.var(0) + seeds) ** 2 / np.where(below > 0, below, 1)
+    varies = np.isfinite(found).all(0) & (below > 0)
+    whole = np.where(varies, found.var(0) + seeds, 1)
+    freedom = whole**2 / np.where(varies, below, 1)
     random = np.random.default_rng(len(draws))
-    shape = (len(draws), 1)
-    added = found + np.sqrt(seeds) * random.standard_normal(shape)
+    added = found + np.sqrt(seeds) * random.standard_normal((len(draws), 1))
     stretch = np.sqrt(freedom / random.chisquare(freedom, draws.shape))
     mean = found.mean(0)
-    return np.asarray(mean + (added - mean) * np.where(below > 0, stretch, 1))
+    return np.asarray(np.where(varies, mean + (added - mean) * stretch, found))
 
 
 def _interval(draws: npt.NDArray[np.floating], level: float) -> tuple[Array, Array]:

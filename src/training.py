@@ -128,7 +128,7 @@ def observers(
         variants = [str(name) for name in config.variants]
         found += [
             results.panel_writer(folder.panels, chosen),
-            results.extreme_writer(folder.panels / "extremes", variants),
+            results.extreme_writer(folder.panels / "extremes", variants, len(ids)),
         ]
     for run in _dashboards(loggers):
         from src.dashboard import log_panel

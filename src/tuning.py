@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from src import fusion
+from src.counting import confusion_matrix
 from src.crf import presets
 from src.crf.engines import Engine
 from src.crf.model import CRFParameters, DenseCRF, Image
@@ -33,7 +34,7 @@ from src.evaluation import Source
 from src.fusion import most_probable
 from src.logits import read_resized
 from src.results import choose
-from src.scoring import confusion_matrix, scores
+from src.scoring import scores
 from src.variants import Fusion, Variant
 
 Key = TypeVar("Key")

@@ -106,6 +106,13 @@ def check_tune(config: DictConfig) -> None:
     _limits(config)
 
 
+def check_report(config: DictConfig) -> None:
+    """Raise InputError for a report that cannot be made."""
+    _whole("resamples", config.resamples, least=100)
+    if not config.options:
+        raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
+
+
 def check_data(config: DictConfig) -> None:
     """Raise InputError for a data set that cannot be looked at."""
     _limits(config)

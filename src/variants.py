@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from src.counting import RingCounter
 from src.crf.engines import Engine
 from src.crf.model import DenseCRF, Image, readonly
 from src.errors import InputError
 from src.fusion import most_probable
-from src.scoring import Matrix, RingCounter, Scores, hits_and_unions, scores
+from src.scoring import Matrix, Scores, hits_and_unions, scores
 
 Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C, H, W) -> labels (H, W)
 

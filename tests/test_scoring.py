@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.scoring import confusion_matrix, scores
+from src.counting import confusion_matrix
+from src.scoring import scores
 
 
 def numpy_matrix(labels, target, classes):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from src import fusion
-from src.scoring import confusion_matrix
+from src.counting import confusion_matrix
 from src.variants import Variant, VariantScorer
 from tests.crf.conftest import model
 

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from src.data.voc import VOID, voc_palette
 
 Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.integer]
 _WIDTH = 250  # px of one picture
 _GAP = 6
 _TITLE = 20
@@ -16,9 +17,7 @@ _RIGHT = np.array([222, 226, 230], dtype=np.uint8)
 _WRONG = np.array([204, 37, 41], dtype=np.uint8)
 
 
-def panel(
-    rgb: Pixels, target: npt.NDArray[np.int64], labels: Mapping[str, npt.NDArray[np.int64]], classes: tuple[str, ...]
-) -> Image.Image:
+def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: tuple[str, ...]) -> Image.Image:
     """Two rows: image and predictions; truth and, below each prediction, its errors.
 
     Args:
@@ -44,7 +43,7 @@ def panel(
     return _compose(columns, seen, classes)
 
 
-def overlay(rgb: Pixels, labels: npt.NDArray[np.int64]) -> Pixels:
+def overlay(rgb: Pixels, labels: Labels) -> Pixels:
     """(H, W, 3): the image in grey with the classes' colours over it; background stays grey, void is white."""
     colour = voc_palette()[labels].astype(np.float32)
     grey = rgb.mean(-1, keepdims=True).repeat(3, -1)
@@ -53,7 +52,7 @@ def overlay(rgb: Pixels, labels: npt.NDArray[np.int64]) -> Pixels:
     return np.where((labels == VOID)[..., None], 255, mixed).astype(np.uint8)
 
 
-def error_map(labels: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> Pixels:
+def error_map(labels: Labels, target: Labels) -> Pixels:
     """(H, W, 3): red where labelled pixels differ, grey where they agree, white where the truth is void."""
     picture = np.where((labels == target)[..., None], _RIGHT, _WRONG)
     return np.where((target == VOID)[..., None], np.uint8(255), picture).astype(np.uint8)

@@ -1,0 +1,30 @@
+"""Make a table with intervals, plots and pictures of runs: `python -m src.report table=NAME | runs=FOLDER,...`."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from src.cli import command
+from src.validate import check_report
+
+
+@command("report", check_report, rest="options")
+def main(config: DictConfig) -> float:
+    """Compare, write the report, show the table; returns the mIoU of the best row."""
+    console = Console()
+    from src.reporting import formats, publish
+    from src.reporting.question import asked
+
+    question = asked(config)
+    with console.status(f"comparing {len(question.cells)} runs"):
+        table = question.compare(config.resamples)
+        folder = Path(config.output or Path("reports") / table.name)
+        publish.write(table, question, folder, insert=config.insert)
+    formats.show(table, console)
+    console.print(f"report      {folder / 'index.html'}", soft_wrap=True)
+    return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)
+
+
+if __name__ == "__main__":
+    main()
