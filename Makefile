@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
+comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-crf bench-coverage clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +25,36 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## train and score a small network on generated images, about 4 minutes on two cores
-	$(RUN) -m src.train data=shapes backbone=resnet18 backbone.weights=none recipe=demo crf=deeplabv2 name=demo \
-	  $(if $(wildcard runs/demo/last.ckpt),resume=last) $(ARGS)
+	$(RUN) -m src.train data=shapes backbone=resnet18 backbone.weights=none recipe=demo crf=deeplabv2 name=demo $(ARGS)
+
+# Small enough for 25 minutes on two cores: random weights, small crops, few epochs.
+DATA ?= demo
+SEGLAB_SAMPLE ?= ../shared/data/voc2012_sample
+tables-demo: OPTIONS := data=shapes recipe=demo backbone.weights=none recipe.epochs=10 recipe.val_every=5 \
+  recipe.augment.crop=96 jobs=2
+tables-voc2012: OPTIONS := data=voc2012 recipe=deeplab
+INTO := insert=experiments/README.md
+TABLES = set -e; $(foreach table,$(1),$(RUN) -m src.train table=$(table) $(2) $(OPTIONS) $(ARGS) || status=1; \
+  $(RUN) -m src.report table=$(table) $(2) $(OPTIONS) $(ARGS) $(3) > /dev/null;) exit $${status:-0}
+
+tables: tables-$(DATA) ## make the tables of experiments/, or what is missing: DATA=demo (default), sample or voc2012
+
+tables-demo: setup
+	@$(call TABLES,losses crf_fusion,backbone=resnet18,$(INTO))
+	@$(call TABLES,backbones,backbone=resnet18$(comma)resnet50,$(INTO) baseline=resnet18)
+
+tables-voc2012: setup
+	@$(call TABLES,losses crf_fusion backbones,,)
+
+tables-sample: setup
+	$(RUN) -m src.evaluate logits=$(SEGLAB_SAMPLE)/logits_espnetv2 data.root=$(SEGLAB_SAMPLE) variants=crf_fusion \
+	  output=runs/sample-crf_fusion $(ARGS)
+	$(RUN) -m src.evaluate logits=$(SEGLAB_SAMPLE)/logits_espnetv2 data.root=$(SEGLAB_SAMPLE) variants=report2024 \
+	  output=runs/sample-report2024 $(ARGS)
+	$(RUN) -m src.report runs=runs/sample-crf_fusion title=crf_fusion-sample baseline=none $(INTO) \
+	  question="Which dense CRF, guidance image and fusion rule help a network that is not ours?"
+	$(RUN) -m src.report runs=runs/sample-report2024 title=report2024-sample baseline=none $(INTO) \
+	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
 
 test: setup lint ## all tests, linters and type checks
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -45,9 +44,10 @@ class JobLauncher(Launcher):
         jobs = compose_all(job_overrides)
         sweep = Sweep(jobs, at_once=self.config.jobs, console=Console())
         failed = sweep.run()
-        sweep.summary(failed, self.config)
-        problem = InputError(f"{failed} of {len(jobs)} jobs failed; the same command tries them again.")
-        return [_answer(job, problem) for job in jobs]
+        sweep.summary(_typed(jobs, self.config))
+        if failed:
+            raise InputError(f"{failed} of {len(jobs)} jobs failed; the same command tries them again.")
+        return [_answer(job) for job in jobs]
 
 
 def _register() -> None:
@@ -65,12 +65,11 @@ def _register() -> None:
 _register()
 
 
-def _answer(job: Job, problem: InputError) -> JobReturn:
-    standing, _ = job.standing()
-    done = standing == "done" and job.folder is not None
-    value: Any = float(job.folder.read_results()["monitor"]["value"]) if done and job.folder else problem
-    status = JobStatus.COMPLETED if done or standing == "running" else JobStatus.FAILED
-    return JobReturn(overrides=job.options, cfg=job.config, status=status, _return_value=value)
+def _answer(job: Job) -> JobReturn:
+    """The monitored value, for sweepers that search; None of a job that another process is at work on."""
+    results = job.folder.read_results() if job.folder is not None and job.standing()[0] == "done" else None
+    value = float(results["monitor"]["value"]) if results is not None else None
+    return JobReturn(overrides=job.options, cfg=job.config, status=JobStatus.COMPLETED, _return_value=value)
 
 
 @dataclass
@@ -138,11 +137,21 @@ class Sweep:
                     one.process.wait()
         return self.failed
 
-    def summary(self, failed: int, config: DictConfig) -> None:
-        """How it went, and how to get at the table."""
-        words = " ".join(_typed(self.jobs, config))
-        self.console.print(f"\n{len(self.jobs)} jobs, {failed} failed. The table, with intervals, plots and pictures:")
-        self.console.print(f"  python -m src.report {words}", soft_wrap=True, highlight=False)
+    def summary(self, words: list[str]) -> None:
+        """The table of what is done, and how to get at all of it."""
+        if len(self.jobs) > 1 and any(job.standing()[0] == "done" for job in self.jobs):
+            with self.console.status("comparing"):
+                from src.reporting import formats  # which takes a second to import
+                from src.reporting.cells import of_jobs
+                from src.reporting.question import of_sweep
+
+                question = of_sweep(of_jobs(self.jobs), words)
+            try:
+                formats.show(question.compare(resamples=10_000), self.console)
+            except InputError as error:
+                self.console.print(f"no table: {error}", soft_wrap=True)
+        self.console.print(f"\n{len(self.jobs)} jobs, {self.failed} failed. With plots and pictures:")
+        self.console.print(f"  python -m src.report {' '.join(words)}", soft_wrap=True, highlight=False)
 
     def _start(self, job: Job, progress: Progress) -> _Running:
         folder = job.folder

@@ -13,14 +13,19 @@ from src.validate import check_report
 def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
     console = Console()
-    from src.reporting import formats, publish
+    from src.reporting import formats, plots, publish
     from src.reporting.question import asked
 
     question = asked(config)
     with console.status(f"comparing {len(question.cells)} runs"):
         table = question.compare(config.resamples)
         folder = Path(config.output or Path("reports") / table.name)
-        publish.write(table, question, folder, insert=config.insert)
+        figures = plots.all_of(table)
+        publish.write(table, question, figures, folder, insert=config.insert)
+    if config.logger.name == "wandb":
+        from src.reporting import online
+
+        online.publish(table, figures, folder, config)
     formats.show(table, console)
     console.print(f"report      {folder / 'index.html'}", soft_wrap=True)
     return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)

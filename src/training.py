@@ -72,10 +72,10 @@ def loggers(config: DictConfig, folder: RunFolder) -> Iterator[list[Logger]]:
     if config.logger.name != "wandb":
         yield found
         return
-    from src.dashboard import wandb_logger
+    from src.dashboard import dashboard_run
 
-    with wandb_logger(config, folder) as dashboard:
-        yield [*found, dashboard]
+    with dashboard_run(config, folder) as run:
+        yield [*found, WandbLogger(experiment=run)]
 
 
 def check_resume(path: Path, config: DictConfig) -> int:
@@ -142,7 +142,7 @@ def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
     for run in _dashboards(loggers):
         from src import dashboard
 
-        dashboard.log_scores(run, scorer.stacked())
+        dashboard.log_scores(run, scorer.stacked(), scorer.stacked_trimaps())
 
 
 def _dashboards(loggers: list[Logger]) -> list[Any]:

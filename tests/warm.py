@@ -13,7 +13,7 @@ import traceback
 
 from src import build, evaluation, logits, results, training, tuning  # noqa: F401
 from src.crf import cpu, gpu  # noqa: F401
-from src.reporting import tuned  # noqa: F401
+from src.reporting import page, plots, tuned  # noqa: F401
 
 
 def child(module, arguments, folder, output, error):

@@ -73,8 +73,9 @@ def shown(table: Comparison) -> list[int]:
 
 def screen(table: Comparison, width: int) -> Table:
     """For a terminal of so many characters: what matters most, and more where there is room."""
-    room = (0, 2, 4, 6) if width < 105 else (0, 1, 2, 4, 5, 6) if width < 135 else range(8)
-    picked = [k for k in shown(table) if k in room]
+    room = {78: (0, 2, 6), 105: (0, 2, 4, 6), 135: (0, 1, 2, 4, 5, 6)}
+    fitting: Sequence[int] = next((columns for most, columns in room.items() if width < most), range(8))
+    picked = [k for k in shown(table) if k in fitting]
     drawn = Table(box=box.SIMPLE_HEAD)
     for k in picked:
         left = HEADINGS[k] in ("row", "verdict")

@@ -4,21 +4,24 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from src.errors import InputError
-from src.reporting import formats, page, plots
+from src.reporting import formats, page
 from src.reporting.comparison import Comparison
 from src.reporting.question import Question
 from src.runs import RunFolder, replacing
 
 
-def write(table: Comparison, question: Question, folder: Path, *, insert: str | None) -> None:
+def write(
+    table: Comparison, question: Question, figures: dict[str, Figure], folder: Path, *, insert: str | None
+) -> None:
     """Write every format of a table into a folder, and into a Markdown file between its marks where one is named.
 
     Raises:
         InputError: the folder cannot be written to, or the file has no marks for this table.
     """
     RunFolder(folder).create()
-    figures = plots.all_of(table)
     texts: dict[str, Callable[[], str]] = {
         "table.md": lambda: formats.markdown(table),
         "table.csv": lambda: formats.csv_text(table),

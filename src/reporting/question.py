@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src.cli import sentence
 from src.errors import InputError
-from src.jobs import expand
+from src.jobs import TABLES, expand
 from src.reporting.cells import Cell, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
 
@@ -49,28 +49,32 @@ def asked(config: DictConfig) -> Question:
         jobs = expand(words)
     except HydraException as error:
         raise InputError(sentence(error, "train", words)) from error
-    return of_sweep(of_jobs(jobs), words, config)
+    return of_sweep(of_jobs(jobs), words, title=config.title, text=config.question, baseline=config.baseline)
 
 
-def of_sweep(cells: list[Cell], words: list[str], config: DictConfig) -> Question:
-    """The question of a sweep's cells, made by the words of one command line."""
+def of_sweep(
+    cells: list[Cell],
+    words: list[str],
+    *,
+    title: str | None = None,
+    text: str | None = None,
+    baseline: str | None = None,
+) -> Question:
+    """The question of a sweep's cells, made by the words of one command line; a table's own unless told otherwise."""
     content = next((cell.content for cell in cells if cell.content), {})
     chosen = dict(word.partition("=")[::2] for word in words).get("table")
     table = read_table(chosen) if chosen else {}
-    name = config.get("title") or f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}"
+    name = title or f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}"
     swept = dict.fromkeys(word.partition("=")[0] for cell in cells for word in cell.label.split())
-    text = table.get("question") or f"What do {', '.join(key for key in swept if key != 'seed') or 'seeds'} change?"
+    keys = ", ".join(key for key in swept if key != "seed") or "seeds"
+    text = text or table.get("question") or f"What do {keys} change?"
     multirun = "" if chosen else "-m "
     command = f"python -m src.train {multirun}{' '.join(words)}"
-    return Question(name, text, config.get("baseline") or table.get("baseline"), cells, [command])
+    return Question(name, text, baseline or table.get("baseline"), cells, [command])
 
 
 def read_table(name: str) -> dict[str, str]:
     """The entry `table` of `experiments/table/NAME.yaml`."""
-    from omegaconf import OmegaConf
-
-    from src.jobs import TABLES
-
     content = OmegaConf.to_container(OmegaConf.load(TABLES / f"{name}.yaml"))
     assert isinstance(content, dict)
     return dict(content["table"])
@@ -80,5 +84,5 @@ def of_runs(paths: list[Path], config: DictConfig) -> Question:
     """The question of the runs in folders."""
     cells = of_folders(paths)
     name = config.title or "-".join(path.name for path in paths)[:60]
-    text = config.title or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}."
+    text = config.question or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
     return Question(name, text, config.baseline, cells, [])

@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pytest
+
+from src.errors import InputError
+from src.reporting.cells import of_folders, read_counts
+from src.reporting.comparison import SCORES, compare
+from src.runs import RunFolder
+from src.scoring import scores, trimap_miou
+from tests.reporting.conftest import make_run
+
+
+def table_of(*paths, baseline=None, resamples=400):
+    return compare(of_folders(paths), name="t", question="q", baseline=baseline, resamples=resamples)
+
+
+def test_seeds_are_one_row_named_by_what_differs(runs):
+    table = table_of(runs)
+    assert [(table.label(row), len(row.done)) for row in table.rows] == [("dice", 3), ("focal", 3)]
+    assert [row.verdict for row in table.rows] == ["", "worse"]  # against dice, the first
+    assert table.facts["images"] == "40" and table.notes[0].startswith("Only 40 images")
+
+
+def test_scores_are_those_of_the_runs(runs):
+    table = table_of(runs)
+    for row in table.rows:
+        found = [read_counts(cell.scored) for cell in row.done]
+        miou = np.mean([scores(one.matrices["none"]).miou for one in found])
+        near = np.mean([trimap_miou(one.trimaps["none"])[3] for one in found])
+        assert row.estimate.value[0] == pytest.approx(miou, abs=1e-6)
+        assert row.estimate.value[SCORES.index("trimap_miou_3px")] == pytest.approx(near, abs=1e-6)
+        assert row.estimate.value[SCORES.index("iou/background")] == pytest.approx(
+            np.mean([scores(one.matrices["none"]).iou[0] for one in found]), abs=1e-6
+        )
+        assert row.estimate.low[0] < row.estimate.value[0] < row.estimate.high[0]
+
+
+def test_the_baseline_is_chosen_by_name(runs):
+    table = table_of(runs, baseline="focal")
+    assert table.label(table.baseline) == "focal"
+    assert [row.verdict for row in table.rows] == ["better", ""]
+    with pytest.raises(InputError, match=r"baseline=dise: no row is called so; there are dice, focal, none"):
+        table_of(runs, baseline="dise")
+
+
+def test_a_variant_as_baseline_is_that_of_the_same_network(tmp_path):
+    for loss, quality in (("focal", 0.6), ("dice", 0.9)):
+        make_run(tmp_path / loss, loss=loss, variants={"none": quality, "crf": quality + 0.02})
+    table = table_of(tmp_path, baseline="none")
+    labels = {table.label(row): row for row in table.rows}
+    assert set(labels) == {"dice / none", "dice / crf", "focal / none", "focal / crf"}
+    assert labels["focal / none"].difference is None
+    assert labels["focal / crf"].difference.value[0] == pytest.approx(0.02, abs=0.02)  # not 0.3 below dice
+
+
+def test_missing_and_failed_runs_stay_in_the_table(runs):
+    broken = RunFolder(runs / "focal2")
+    broken.results.unlink()
+    broken.failure.write_text("no memory\n")
+    table = table_of(runs)
+    assert [len(row.done) for row in table.rows] == [3, 2]
+    (cell,) = [cell for cell in table.cells if not cell.is_done]
+    assert (cell.standing, cell.reason) == ("failed", "no memory")
+    assert any("1 of 6 runs have no scores" in note for note in table.notes)
+
+
+def test_rows_of_other_images_are_not_compared(runs):
+    make_run(runs / "other", loss="combined", images=30)
+    table = table_of(runs)
+    (row,) = [row for row in table.rows if row.network == "combined"]
+    assert row.estimate is not None and row.difference is None and row.verdict == ""
+
+
+def test_seeds_scored_on_different_images_are_no_row(runs):
+    make_run(runs / "focal4", loss="focal", seed=4, images=30)
+    with pytest.raises(InputError, match="scored on different images"):
+        table_of(runs)
+
+
+def test_damaged_counts_are_named(runs):
+    (runs / "focal1" / "confusion.npz").write_bytes(b"garbage")
+    with pytest.raises(InputError, match=r"focal1: its counts per image cannot be read"):
+        table_of(runs)
+
+
+def test_runs_without_trimaps_are_read(runs):
+    for path in runs.glob("*/trimap.npz"):
+        path.unlink()
+    assert np.isnan(table_of(runs).rows[0].estimate.value[SCORES.index("trimap_miou_3px")])
+
+
+def test_folders_that_hold_no_run_are_named(tmp_path):
+    with pytest.raises(InputError, match="there is no such folder"):
+        of_folders([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="holds no run"):
+        of_folders([tmp_path])
+
+
+def test_equal_networks_with_another_option_are_told_apart(tmp_path):
+    from omegaconf import OmegaConf
+
+    for gamma in (1, 2):
+        folder = make_run(tmp_path / str(gamma))
+        config = OmegaConf.load(folder.config)
+        config.loss.gamma = gamma
+        folder.write_config(config)
+    assert [row.network for row in table_of(tmp_path).rows] == ["gamma 1", "gamma 2"]
+    assert json.loads((tmp_path / "1" / "results.json").read_text())
