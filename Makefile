@@ -6,7 +6,7 @@ ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage bench-report test-cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,13 @@ bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_
 
 bench-coverage: setup ## how often the tables' intervals hold the truth, by simulation
 	$(RUN) -m benchmarks.coverage $(ARGS)
+
+bench-report: setup ## how long a report takes on counts of all of VOC2012 val
+	$(RUN) -m benchmarks.report $(ARGS)
+
+test-cluster: setup ## sweeps through submitit's local executor and a local Ray, which this installs
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
+	$(RUN) -m pytest tests/test_sweep.py -k launchers $(ARGS)
 
 clean: ## remove the environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/__pycache__

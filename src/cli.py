@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.crf import presets
 from src.errors import InputError
-from src.jobs import CONF
+from src.jobs import CONF, composing
 from src.launcher import CHILD
 
 
@@ -126,13 +126,13 @@ def sentence(error: Exception, name: str, words: list[str]) -> str:
 def _misspelt_key(name: str, typed: list[str]) -> str | None:
     """The first `key=value` of the command line whose key does not exist, with the keys that do."""
     words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir()]
+    groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
+    with composing():
         try:
-            config = compose(name, overrides=groups)
+            config = compose(name, overrides=[word for word in groups if "," not in word])
         except HydraException:
             return None  # the choice is wrong, not the key: Hydra's message lists the choices
-        for override in OverridesParser.create().parse_overrides(words):
+        for override in OverridesParser.create().parse_overrides([word for word in words if word not in groups]):
             if (problem := _unknown(config, override.key_or_group)) is not None:
                 return problem
     return None

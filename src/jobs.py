@@ -89,7 +89,7 @@ def expand(words: Sequence[str]) -> list[Job]:
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    with _hydra():
+    with composing():
         words = [*words, "hydra.mode=RUN"]
         fixed = [word for word in words if not _sweeps(word)]
         params = compose("train", overrides=fixed, return_hydra_config=True).hydra.sweeper.get("params") or {}
@@ -109,7 +109,7 @@ def compose_all(batch: Sequence[Sequence[str]]) -> list[Job]:
     return [_job(tuple(options), " ".join(word for word in options if word not in common)) for options in batch]
 
 
-def _hydra() -> AbstractContextManager[Any]:
+def composing() -> AbstractContextManager[Any]:
     """Where configs can be composed: in the Hydra of the command that runs, or in one of our own."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
@@ -119,7 +119,7 @@ def _hydra() -> AbstractContextManager[Any]:
 def _job(options: tuple[str, ...], label: str) -> Job:
     config = None
     try:
-        with _hydra():
+        with composing():
             config = compose("train", overrides=list(options))
         with open_dict(config):
             config.variants = presets.expand(config.variants)

@@ -42,6 +42,8 @@ class JobLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """See Hydra; a failed job does not keep the others from running."""
         jobs = compose_all(job_overrides)
+        if jobs[0].problem is not None and len({job.problem for job in jobs}) == 1:
+            raise InputError(jobs[0].problem)
         sweep = Sweep(jobs, at_once=self.config.jobs, console=Console())
         failed = sweep.run()
         sweep.summary(_typed(jobs, self.config))

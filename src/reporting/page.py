@@ -32,7 +32,6 @@ _TITLES = {
 class Picture:
     """The image on which a row is best or worst."""
 
-    label: str
     text: str
     source: str  # data URI
 
@@ -92,18 +91,21 @@ def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _pictures(table: Comparison) -> list[Picture]:
+def _pictures(table: Comparison) -> list[tuple[str, list[Picture]]]:
+    """Per row the pictures of its first seed."""
+    found = {table.label(row): _of_row(row.done[0], row.variant) for row in table.rows if row.done}
+    return [(label, pictures) for label, pictures in found.items() if pictures]
+
+
+def _of_row(cell: Cell, variant: str) -> list[Picture]:
+    assert cell.scored is not None
     found = []
-    for row in table.rows:
-        for cell in row.done[:1]:
-            assert cell.scored is not None
-            for end, (image, score) in _extremes(cell, row.variant).items():
-                path = cell.scored.panels / "extremes" / f"{row.variant}-{end}.webp"
-                if path.exists():
-                    kind = "mIoU of this image" if row.variant == "none" else "change to the network alone"
-                    value = f"{100 * score:.1f} %" if row.variant == "none" else f"{100 * score:+.1f} points"
-                    text = f"{end}: {image}, {kind} {value}"
-                    found.append(Picture(table.label(row), text, _data_uri(path)))
+    for end, (image, score) in _extremes(cell, variant).items():
+        path = cell.scored.panels / "extremes" / f"{variant}-{end}.webp"
+        if path.exists():
+            change = f"change to the network alone {100 * score:+.1f} points"
+            value = f"mIoU of this image {100 * score:.1f} %" if variant == "none" else change
+            found.append(Picture(f"{end}: {image}, {value}", _data_uri(path)))
     return found
 
 

@@ -60,20 +60,34 @@ def error_map(labels: Labels, target: Labels) -> Pixels:
 
 def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], classes: tuple[str, ...]) -> Image.Image:
     height = round(_WIDTH * columns[0][1].shape[0] / columns[0][1].shape[1])
-    size = (_GAP + len(columns) * (_WIDTH + _GAP), 2 * (_TITLE + height + _GAP) + _TITLE + _GAP)
-    canvas = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(13)
+    width = _GAP + len(columns) * (_WIDTH + _GAP)
+    legend, lines = _legend([label for label in seen if label], classes, width, font)
+    top = 2 * (_TITLE + height + _GAP) + _GAP
+    canvas = Image.new("RGB", (width, top + lines * _TITLE), "white")
+    draw = ImageDraw.Draw(canvas)
     for column, (upper_title, upper, lower_title, lower) in enumerate(columns):
         x = _GAP + column * (_WIDTH + _GAP)
         for row, (title, pixels) in enumerate([(upper_title, upper), (lower_title, lower)]):
             y = row * (_TITLE + height + _GAP)
             draw.text((x, y + 3), title, fill="black", font=font)
             canvas.paste(Image.fromarray(pixels).resize((_WIDTH, height), Image.Resampling.BILINEAR), (x, y + _TITLE))
-    x, y = _GAP, size[1] - _TITLE
-    for label in seen:
-        if label:
-            draw.rectangle((x, y + 2, x + 12, y + 14), fill=tuple(int(v) for v in voc_palette()[label]))
-            draw.text((x + 17, y), classes[label], fill="black", font=font)
-            x += 30 + int(draw.textlength(classes[label], font=font))
+    for label, x, line in legend:
+        y = top + line * _TITLE
+        draw.rectangle((x, y + 2, x + 12, y + 14), fill=tuple(int(v) for v in voc_palette()[label]))
+        draw.text((x + 17, y), classes[label], fill="black", font=font)
     return canvas
+
+
+def _legend(
+    labels: list[int], classes: tuple[str, ...], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> tuple[list[tuple[int, int, int]], int]:
+    """Where each label goes, (label, x, line), and the number of lines."""
+    found, x, line = [], _GAP, 0
+    for label in labels:
+        needed = 30 + int(font.getlength(classes[label]))
+        if x + needed > width and x > _GAP:
+            x, line = _GAP, line + 1
+        found.append((label, x, line))
+        x += needed
+    return found, line + 1

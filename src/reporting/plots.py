@@ -55,7 +55,7 @@ def forest(table: Comparison) -> Figure | None:
     left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_xlabel("mIoU, % (95 % interval)")
     base = table.label(table.baseline) if table.baseline is not None else "baseline"
-    right.set_xlabel(f"difference of mIoU to {base}, points (95 %, paired)")
+    right.set_xlabel(f"change to {base}, points (paired)")
     for axes in (left, right):
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
