@@ -135,7 +135,8 @@ def score(
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
     folder.write_config(settled)
-    return results.write(folder, settled, scorer, source=str(source.path), fingerprint=data.fingerprint())
+    facts = {"source": str(source.path), "fingerprint": data.fingerprint(), "versions": build.versions()}
+    return results.write(folder, settled, scorer, **facts)
 
 
 def score_again(config: DictConfig, folder: RunFolder, console: Console) -> dict[str, Any]:

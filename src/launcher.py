@@ -143,9 +143,9 @@ class Sweep:
         """The table of what is done, and how to get at all of it."""
         if len(self.jobs) > 1 and any(job.standing()[0] == "done" for job in self.jobs):
             with self.console.status("comparing"):
+                from src.question import of_sweep
                 from src.reporting import formats  # which takes a second to import
                 from src.reporting.cells import of_jobs
-                from src.reporting.question import of_sweep
 
                 question = of_sweep(of_jobs(self.jobs), words)
             try:

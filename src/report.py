@@ -13,15 +13,15 @@ from src.validate import check_report
 def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
     console = Console()
+    from src.question import asked
     from src.reporting import formats, plots, publish
-    from src.reporting.question import asked
 
     question = asked(config)
     with console.status(f"comparing {len(question.cells)} runs"):
         table = question.compare(config.resamples)
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
-        publish.write(table, question, figures, folder, insert=config.insert)
+        publish.write(table, question.commands, figures, folder, insert=config.insert)
     if config.logger.name == "wandb":
         from src.reporting import online
 

@@ -38,6 +38,12 @@ from tests.conftest import run
         ("train", "resume=nowhere.ckpt", r"nowhere.ckpt does not exist"),
         ("evaluate", "", r"exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: none"),
         ("evaluate", "run=nowhere", r"run=nowhere: does not exist"),
+        ("train", "table=losess", r"(?s)'table/losess'.*losses"),
+        ("train", "-m seed=1,2 recipe.epoch=3", r"no 'epoch' in recipe"),
+        ("train", "-m seed=1,2 jobs=0", r"jobs=0: must be a whole number"),
+        ("report", "", r"nothing to report on: give table=NAME"),
+        ("report", "runs=nowhere", r"runs=nowhere: there is no such folder"),
+        ("report", "table=losses bakbone=resnet18", r"no 'bakbone' among the options. Did you mean backbone\?"),
         ("check", "data.train_limit=0", r"data.train_limit=0: must be a whole number"),
     ],
 )
@@ -49,13 +55,14 @@ def test_mistakes_are_one_sentence_with_the_way_out(module, argument, message, t
     assert time.monotonic() - started < 5  # two seconds are the promise; a loaded test machine is granted more
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "check"])
+@pytest.mark.parametrize("module", ["train", "evaluate", "report", "check"])
 def test_help_lists_the_choices(module, tmp_path):
     assert "data: shapes, voc2012, voc2012_aug" in run(module, "--help", cwd=tmp_path).stdout
 
 
 def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
-    program = "import sys, src.train, src.evaluate, src.check, src.validate; sys.exit('torch' in sys.modules)"
+    modules = "train evaluate report check validate question reporting.publish reporting.page".split()
+    program = f"import sys, {', '.join('src.' + name for name in modules)}; sys.exit('torch' in sys.modules)"
     import subprocess
 
     from tests.conftest import ROOT

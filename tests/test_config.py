@@ -45,7 +45,7 @@ def test_every_choice_composes_and_builds(choice):
     assert "none" in settled.variants
 
 
-@pytest.mark.parametrize("root", ["train", "evaluate", "check"])
+@pytest.mark.parametrize("root", ["train", "evaluate", "report", "check"])
 def test_every_command_composes(root):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         compose(root)

@@ -3,7 +3,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.errors import InputError
-from src.runs import RunFolder, identity, is_done, replacing, resume_path
+from src.runs import RunFolder, identity, replacing, resume_path, state, training_identity
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -20,7 +20,7 @@ def test_results_are_the_sign_that_a_run_is_done(tmp_path):
     with pytest.raises(InputError, match="not finished"):
         folder.read_results()
     matrices = {"none": np.arange(8).reshape(2, 2, 2)}
-    folder.write_results({"miou": 0.5}, ["a", "b"], matrices)
+    folder.write_results({"miou": 0.5}, ["a", "b"], matrices, {"none": np.zeros((2, 4, 2, 2), np.int32)})
     stored = np.load(folder.confusion)
     assert folder.read_results() == {"miou": 0.5}
     assert stored["ids"].tolist() == ["a", "b"] and (stored["none"] == matrices["none"]).all()
@@ -28,13 +28,13 @@ def test_results_are_the_sign_that_a_run_is_done(tmp_path):
 
 def test_scores_that_are_no_numbers_are_not_written_as_broken_json(tmp_path):
     with pytest.raises(ValueError):
-        RunFolder(tmp_path).write_results({"miou": float("nan")}, [], {})
+        RunFolder(tmp_path).write_results({"miou": float("nan")}, [], {}, {})
     assert not RunFolder(tmp_path).results.exists()
 
 
 def config(**changes):
-    base = {"data": {"name": "d", "root": "here"}, "seed": 0, "logger": "csv", "trainer": {}, "resume": None}
-    return OmegaConf.create({**base, "overwrite": False, **changes})
+    base = {"data": {"name": "d", "root": "here"}, "seed": 0, "logger": "csv", "trainer": {}, "resume": "auto"}
+    return OmegaConf.create({**base, "overwrite": False, "crf": {"name": "c"}, "variants": {"none": {}}, **changes})
 
 
 def test_identity_knows_results_from_circumstances():
@@ -42,12 +42,18 @@ def test_identity_knows_results_from_circumstances():
     assert identity(config()) != identity(config(seed=1))
 
 
-def test_an_unfinished_run_is_not_overwritten_unasked(tmp_path):
+def test_variants_are_no_part_of_a_training_but_images_they_were_tuned_on_are():
+    other = config(variants={"none": {}, "crf": {"guidance": "raw"}})
+    assert identity(other) != identity(config()) and training_identity(other) == training_identity(config())
+    tuned = config(crf={"name": "c", "tuned": {"ids": ["a"]}})  # image a is then not validated on
+    assert training_identity(tuned) != training_identity(config())
+
+
+def test_an_unfinished_run_goes_on_unless_it_is_to_be_overwritten(tmp_path):
     folder = RunFolder(tmp_path)
+    assert resume_path(config(), folder) is None
     folder.last.touch()
-    with pytest.raises(InputError, match=r"resume=last .* overwrite=true"):
-        resume_path(config(), folder)
-    assert resume_path(config(resume="last"), folder) == folder.last
+    assert resume_path(config(), folder) == resume_path(config(resume="last"), folder) == folder.last
     assert resume_path(config(overwrite=True), folder) is None and folder.last.exists()
     folder.clear()
     assert list(tmp_path.iterdir()) == []
@@ -55,14 +61,27 @@ def test_an_unfinished_run_is_not_overwritten_unasked(tmp_path):
 
 def test_a_folder_of_another_config_is_neither_shown_nor_mixed(tmp_path):
     folder = RunFolder(tmp_path)
-    assert not is_done(config(), folder)
+    assert state(config(), folder) == "new"
     folder.write_config(config())
-    assert not is_done(config(), folder)
+    assert state(config(), folder) == "new"
+    folder.last.touch()
+    assert state(config(), folder) == "unfinished"
     folder.results.touch()
-    assert is_done(config(logger="wandb"), folder)
+    assert state(config(logger="wandb"), folder) == "done"
+    assert state(config(variants={"other": {}}), folder) == "trained"
     with pytest.raises(InputError, match="another config"):
-        is_done(config(seed=1), folder)
-    assert not is_done(config(seed=1, overwrite=True), folder)
+        state(config(seed=1), folder)
+    assert state(config(seed=1, overwrite=True), folder) == "new"
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.is_held()
+    with folder.attempt():
+        assert folder.is_held()
+        with pytest.raises(InputError, match="another process is at work"), RunFolder(folder.path).attempt():
+            pass
+    assert not folder.is_held() and not folder.failure.exists()
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):

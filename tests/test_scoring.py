@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.counting import confusion_matrix
-from src.scoring import scores
+from src.counting import RingCounter, boundary_rings, confusion_matrix
+from src.scoring import RADII, hits_and_unions, image_miou, scores, trimap_miou
 
 
 def numpy_matrix(labels, target, classes):
@@ -39,3 +39,37 @@ def test_a_class_that_is_only_predicted_counts_as_zero():
 def test_matrices_are_summed_not_their_scores_averaged():
     stack = np.array([[[1, 0], [0, 0]], [[0, 9], [0, 90]]])
     assert scores(stack).miou == scores(stack.sum(0)).miou
+
+
+def distance_by_hand(target, radius):
+    """Whether a pixel has one of another label within a window."""
+    height, width = target.shape
+    found = np.zeros(target.shape, dtype=bool)
+    for y, x in np.ndindex(height, width):
+        window = target[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
+        found[y, x] = (window != target[y, x]).any() or window.min() != window.max()
+    return found
+
+
+def test_rings_are_bands_of_growing_width_around_boundaries():
+    random = np.random.default_rng(0)
+    target = np.zeros((40, 31), dtype=np.int64)
+    target[10:25, 8:20] = 3
+    target[24:26, 8:20] = 255
+    rings = boundary_rings(target)
+    for ring, radius in enumerate(RADII):
+        assert ((rings <= ring) == distance_by_hand(target, radius)).all()
+    labels = random.integers(0, 21, target.shape)
+    counted = RingCounter(torch.from_numpy(target), 21)(torch.from_numpy(labels))
+    assert (counted.sum(0) == numpy_matrix(labels, target, 21)).all()
+    near = np.where(rings <= 1, target, 255)
+    assert (counted[:2].sum(0) == numpy_matrix(labels, near, 21)).all()
+
+
+def test_scores_near_boundaries_and_of_single_images():
+    matrices = np.array([[[6, 2], [1, 3]], [[4, 0], [0, 0]]])
+    assert image_miou(matrices) == pytest.approx([(6 / 9 + 3 / 6) / 2, 1.0])
+    counts = np.zeros((2, len(RADII), 2, 2), dtype=np.int32)
+    counts[:, 0] = hits_and_unions(matrices)
+    found = trimap_miou(counts)
+    assert found[1] == pytest.approx(scores(matrices).miou) and found[3] is None

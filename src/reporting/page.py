@@ -17,7 +17,6 @@ from src.data.voc import VOC_CLASSES
 from src.reporting import formats
 from src.reporting.cells import Cell, differing, read_counts
 from src.reporting.comparison import SCORES, Comparison, Row
-from src.reporting.question import Question
 from src.scoring import image_miou
 
 _TITLES = {
@@ -36,8 +35,8 @@ class Picture:
     source: str  # data URI
 
 
-def render(table: Comparison, question: Question, figures: Mapping[str, Figure]) -> str:
-    """The page as text."""
+def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]) -> str:
+    """The page as text; `commands` make the runs."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -52,7 +51,7 @@ def render(table: Comparison, question: Question, figures: Mapping[str, Figure])
         pictures=_pictures(table),
         broken=[cell for cell in table.cells if not cell.is_done],
         differences=_differences(table.cells),
-        commands=[*question.commands, *_own_commands(table.cells)],
+        commands=[*commands, *_own_commands(table.cells)],
     )
 
 

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from src.errors import InputError
 from src.reporting import formats, page
 from src.reporting.comparison import Comparison
-from src.reporting.question import Question
 from src.runs import RunFolder, replacing
 
 
 def write(
-    table: Comparison, question: Question, figures: dict[str, Figure], folder: Path, *, insert: str | None
+    table: Comparison, commands: list[str], figures: dict[str, Figure], folder: Path, *, insert: str | None
 ) -> None:
     """Write every format of a table into a folder, and into a Markdown file between its marks where one is named.
 
@@ -26,7 +25,7 @@ def write(
         "table.md": lambda: formats.markdown(table),
         "table.csv": lambda: formats.csv_text(table),
         "table.tex": lambda: formats.latex(table),
-        "index.html": lambda: page.render(table, question, figures),
+        "index.html": lambda: page.render(table, commands, figures),
     }
     for name, text in texts.items():
         with replacing(folder / name) as temporary:
