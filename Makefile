@@ -30,7 +30,7 @@ demo: setup ## train and score a small network on generated images, about 4 minu
 # Small enough for 25 minutes on two cores: random weights, small crops, few epochs.
 DATA ?= demo
 SEGLAB_SAMPLE ?= ../shared/data/voc2012_sample
-tables-demo: OPTIONS := data=shapes recipe=demo backbone.weights=none recipe.epochs=10 recipe.val_every=5 \
+tables-demo: OPTIONS := data=shapes recipe=demo backbone.weights=none recipe.epochs=8 recipe.val_every=4 \
   recipe.augment.crop=96 jobs=2
 tables-voc2012: OPTIONS := data=voc2012 recipe=deeplab
 INTO := insert=experiments/README.md

@@ -100,12 +100,21 @@ def _complain(message: str, *, status: int = 1) -> int:
 
 
 def _gathered(words: list[str], name: str, rest: str) -> list[str]:
-    """Words of keys that `conf/NAME.yaml` does not have, as one word of the list `rest`."""
+    """Words of keys that `conf/NAME.yaml` does not have, as a list `rest`; texts with commas quoted."""
     own = {*OmegaConf.load(CONF / f"{name}.yaml"), "logger", "hydra"}
-    others = [word for word in words if not word.startswith("-") and re.split(r"[=.]", word, maxsplit=1)[0] not in own]
-    kept = [word for word in words if word not in others]
-    quoted = ("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in others)
-    return [*kept, f"{rest}=[{','.join(quoted)}]"] if others else kept
+    kept, others = [], []
+    for word in words:
+        key, _, value = word.partition("=")
+        if not word.startswith("-") and re.split(r"[.@]", key)[0] not in own:
+            others.append(_quoted(word))
+        else:
+            kept.append(f"{key}={_quoted(value)}" if "," in value and value[0] not in "'\"[{" else word)
+    return [*kept, f"{rest}=[{','.join(others)}]"] if others else kept
+
+
+def _quoted(text: str) -> str:
+    """A string in Hydra's grammar."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def sentence(error: Exception, name: str, words: list[str]) -> str:

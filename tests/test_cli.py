@@ -61,7 +61,7 @@ def test_help_lists_the_choices(module, tmp_path):
 
 
 def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
-    modules = "train evaluate report check validate question reporting.publish reporting.page".split()
+    modules = ["train", "evaluate", "report", "check", "validate", "question", "reporting.publish", "reporting.page"]
     program = f"import sys, {', '.join('src.' + name for name in modules)}; sys.exit('torch' in sys.modules)"
     import subprocess
 
