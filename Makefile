@@ -57,7 +57,7 @@ tables-sample: setup
 	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
 
 test: setup lint ## all tests, linters and type checks
-	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## style, format and types
 	@$(VENV)/bin/ruff check
@@ -79,7 +79,7 @@ bench-report: setup ## how long a report takes on counts of all of VOC2012 val
 
 test-cluster: setup ## sweeps through submitit's local executor and a local Ray, which this installs
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
-	$(RUN) -m pytest tests/test_sweep.py -k launchers $(ARGS)
+	$(RUN) -m pytest -m slow $(ARGS)
 
 clean: ## remove the environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/__pycache__

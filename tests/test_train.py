@@ -2,17 +2,13 @@
 
 import json
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import TINY, environment
+from tests.conftest import TINY
 from tests.conftest import warm_run as run
 
 
@@ -74,15 +70,9 @@ def test_the_same_seed_gives_the_same_digits(finished):
 
 def kill(cwd, options, *, lines):
     """Start a run and kill it as soon as its metrics.csv has so many lines."""
-    command = [sys.executable, "-m", "src.train", *options, "name=killed"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    victim = subprocess.Popen(command, cwd=cwd, env=environment(), **quiet)
-    metrics, deadline = cwd / "runs" / "killed" / "metrics.csv", time.monotonic() + 120
-    while time.monotonic() < deadline and not (metrics.exists() and len(metrics.read_text().splitlines()) >= lines):
-        time.sleep(0.02)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    assert not (cwd / "runs" / "killed" / "results.json").exists(), "the run was over before it could be killed"
+    folder = cwd / "runs" / "killed"
+    run("train", *options, "name=killed", cwd=cwd, status=-9, deadly=[str(folder / "metrics.csv"), lines])
+    assert not (folder / "results.json").exists(), "the run was over before it could be killed"
 
 
 def test_a_killed_run_resumes_to_the_same_digits(finished):

@@ -1,19 +1,25 @@
 """Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
 
-A request is a line of standard input, `[module, arguments, folder, output file, error file]` in JSON; the answer is one
-line with the exit status.
+A request is a line of standard input, `[module, arguments, folder, output file, error file, deadly]` in JSON; the
+answer is one line with the exit status. `deadly` is null, or a file and a number of lines: the command is killed as
+soon as the file has so many.
 """
 
 import contextlib
 import json
 import os
 import runpy
+import signal
 import sys
+import time
 import traceback
+from pathlib import Path
 
 from src import build, evaluation, logits, results, training, tuning  # noqa: F401
 from src.crf import cpu, gpu  # noqa: F401
 from src.reporting import page, plots, tuned  # noqa: F401
+
+HOLD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # look whether it has ended, without taking leave of it
 
 
 def child(module, arguments, folder, output, error):
@@ -32,16 +38,28 @@ def child(module, arguments, folder, output, error):
     return 0
 
 
+def has_lines(path, count):
+    try:
+        return Path(path).read_bytes().count(b"\n") >= count
+    except OSError:
+        return False
+
+
 def main():
     for line in sys.stdin:
+        *request, deadly = json.loads(line)
         process = os.fork()
         if process == 0:
             status = 1
             with contextlib.suppress(BaseException):
-                status = child(*json.loads(line))
+                status = child(*request)
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
+        while deadly and not has_lines(*deadly) and os.waitid(os.P_PID, process, HOLD) is None:
+            time.sleep(0.02)
+        if deadly:
+            os.kill(process, signal.SIGKILL)
         _, ended = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(ended), flush=True)
 
