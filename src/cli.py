@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from src.crf import presets
 from src.errors import InputError
 from src.jobs import CONF, composing
-from src.launcher import CHILD
+from src.launcher import register_launcher
+from src.sweep import CHILD
 
 
 def command(
@@ -55,6 +56,7 @@ def command(
         def main() -> None:
             if os.environ.pop(CHILD, None):
                 threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+            register_launcher()
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__

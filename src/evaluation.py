@@ -15,8 +15,9 @@ from src.checkpoint import stored_config
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
 from src.hardware import Hardware
+from src.identity import evaluation_name, scored_folder
 from src.logits import read_resized
-from src.runs import RunFolder, evaluation_name, scored_folder
+from src.runs import RunFolder
 from src.task import SegmentationTask
 from src.variants import VariantScorer
 

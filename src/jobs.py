@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.crf import presets
 from src.errors import InputError
-from src.runs import RunFolder, run_folder, scored_folder, state
+from src.identity import run_folder, scored_folder, state
+from src.runs import RunFolder
 from src.validate import check_train
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,5 +1,6 @@
 """What a report is asked for: the runs of a table, of any sweep, or in given folders."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def of_sweep(
     keys = ", ".join(key for key in swept if key != "seed") or "seeds"
     text = text or table.get("question") or f"What do {keys} change?"
     multirun = "" if chosen else "-m "
-    command = f"python -m src.train {multirun}{' '.join(words)}"
+    command = f"python -m src.train {multirun}{shlex.join(words)}"
     return Question(name, text, baseline or table.get("baseline"), cells, [command])
 
 

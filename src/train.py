@@ -6,8 +6,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.cli import command
+from src.identity import resume_path, run_folder, scored_folder, state
 from src.reporting.tables import show
-from src.runs import RunFolder, resume_path, run_folder, scored_folder, state
+from src.runs import RunFolder
 from src.validate import check_train
 
 

@@ -3,7 +3,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.errors import InputError
-from src.runs import RunFolder, identity, replacing, resume_path, state, training_identity
+from src.identity import identity, resume_path, state, training_identity
+from src.runs import RunFolder, replacing
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

@@ -12,8 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.errors import InputError
+from src.identity import circumstances_left_out
 from src.jobs import Job
-from src.runs import RunFolder, circumstances_left_out
+from src.runs import RunFolder
 
 Plain = Mapping[str, Any]
 
