@@ -99,18 +99,25 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
 
 
 def _rows(cells: Sequence[Cell], counts: dict[int, Counts]) -> list[Row]:
+    """Rows in the order of the cells; of runs with equal networks, variants and seeds the first with scores counts."""
     networks = labels(cells)
-    found: dict[tuple[str, str], Row] = {}
-    known: dict[str, list[str]] = {}  # network: variants
+    found: dict[tuple[str, str], dict[int, Cell]] = {}
+    by_network: dict[str, dict[str, None]] = {}  # to its variants, in order
     for cell, network in zip(cells, networks, strict=True):
-        named = dict.fromkeys(key.split(".")[1] for key in cell.content if key.startswith("variants."))
-        variants = list(counts[id(cell)].matrices) if id(cell) in counts else list(named)
-        known.setdefault(network, [])
-        known[network] += [variant for variant in variants if variant not in known[network]]
+        by_network.setdefault(network, {}).update(dict.fromkeys(_variants(cell, counts)))
     for cell, network in zip(cells, networks, strict=True):
-        for variant in known[network] or ["none"]:
-            found.setdefault((network, variant), Row(network, variant, [])).cells.append(cell)
-    return list(found.values())
+        for variant in _variants(cell, counts) or by_network[network] or ["none"]:
+            seeds = found.setdefault((network, variant), {})
+            if cell.seed not in seeds or (cell.is_done and not seeds[cell.seed].is_done):
+                seeds[cell.seed] = cell
+    return [Row(network, variant, list(seeds.values())) for (network, variant), seeds in found.items()]
+
+
+def _variants(cell: Cell, counts: dict[int, Counts]) -> list[str]:
+    """Those it was scored with, or will be."""
+    if id(cell) in counts:
+        return list(counts[id(cell)].matrices)
+    return list(dict.fromkeys(key.split(".")[1] for key in cell.content if key.startswith("variants.")))
 
 
 def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> None:

@@ -180,7 +180,7 @@ def _escaped(text: str) -> str:
 
 def summary(table: Comparison) -> list[str]:
     """What may be said, in words that follow the marks; at most a sentence per verdict."""
-    if table.baseline is None:
+    if table.baseline is None or not any(row.done for row in table.rows):
         return ["Nothing is scored yet."]
     sentences = []
     base = table.label(table.baseline)

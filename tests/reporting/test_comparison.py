@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from src.errors import InputError
+from src.reporting import formats, page, plots
 from src.reporting.cells import of_folders, read_counts
 from src.reporting.comparison import SCORES, compare
 from src.runs import RunFolder
@@ -107,3 +108,36 @@ def test_equal_networks_with_another_option_are_told_apart(tmp_path):
         folder.write_config(config)
     assert [row.network for row in table_of(tmp_path).rows] == ["gamma 1", "gamma 2"]
     assert json.loads((tmp_path / "1" / "results.json").read_text())
+
+
+def test_runs_scored_with_different_variants_share_the_rows_they_have(tmp_path):
+    make_run(tmp_path / "a", variants={"none": 0.8})
+    make_run(tmp_path / "b", variants={"none": 0.8, "crf": 0.82})  # the same network and seed, scored again
+    make_run(tmp_path / "c", seed=2, variants={"none": 0.8})
+    rows = {row.variant: row for row in table_of(tmp_path).rows}
+    assert [cell.run.path.name for cell in rows["none"].cells] == ["a", "c"]  # a seed counts once
+    assert [cell.run.path.name for cell in rows["crf"].cells] == ["b"]
+
+
+def test_nothing_scored_is_a_table_of_missing_rows(runs):
+    for path in runs.glob("*/results.json"):
+        path.unlink()
+    table = table_of(runs)
+    assert [row.estimate for row in table.rows] == [None, None]
+    assert formats.summary(table) == ["Nothing is scored yet."] and "missing" in formats.markdown(table)
+    page.render(table, [], plots.all_of(table))
+
+
+def test_one_image_is_enough_for_a_table(tmp_path):
+    make_run(tmp_path / "a", images=1)
+    make_run(tmp_path / "b", loss="dice", images=1)
+    table = table_of(tmp_path)
+    assert "not separable" in formats.markdown(table)
+    page.render(table, [], plots.all_of(table))
+
+
+def test_labels_are_text_in_the_page(tmp_path):
+    make_run(tmp_path / "a", loss="<script>alert(1)</script>")
+    make_run(tmp_path / "b", loss="dice & co")
+    text = page.render(table_of(tmp_path), ["echo <b>"], plots.all_of(table_of(tmp_path)))
+    assert "<script>alert" not in text and "echo &lt;b&gt;" in text
