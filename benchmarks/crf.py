@@ -18,6 +18,7 @@ from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src import fusion
 from src.crf import cpu, pydensecrf
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
+from src.inference import PLAIN
 from src.variants import Variant, VariantScorer
 
 THREADS = 2
@@ -83,7 +84,7 @@ def evaluation(found: list[Scene], table: Table, console: Console, repeats: int)
     def score(engine, chosen, images=found):
         scorer = VariantScorer(chosen, 21, engine)  # not as a context manager: the engine is used again
         for scene in images:
-            scorer.add(scene.name, scene.logits, scene.rgb, scene.target)
+            scorer.add(scene.name, {PLAIN: scene.logits.softmax(0)}, scene.rgb, scene.target)
         scorer.finish()
 
     ours, theirs = [], []

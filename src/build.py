@@ -17,7 +17,9 @@ from src.crf.model import DenseCRF
 from src.data.datamodule import SegmentationDataModule
 from src.data.transforms import Augment
 from src.data.voc import VOC_CLASSES
+from src.errors import InputError
 from src.hardware import Hardware, detect
+from src.inference import Inference
 from src.models import weights
 from src.models.deeplab import DeepLab
 from src.task import SegmentationTask
@@ -26,13 +28,15 @@ from src.variants import Variant, VariantScorer
 
 def hardware(config: DictConfig) -> Hardware:
     """What the machine is good at, with the config's say in it."""
-    chosen = config.trainer
-    return detect(
-        accelerator=chosen.accelerator,
-        precision=chosen.precision,
-        channels_last=chosen.channels_last,
-        workers=chosen.workers,
-    )
+    found = detect(config.trainer)
+    size = config.recipe.batch_size if "batch_size" in config.recipe else 0
+    least = 1 if found.accelerator in ("cuda", "gpu") else 2  # on CPUs BatchNorm is not joined over processes
+    if found.processes > 1 and (size % found.processes or size // found.processes < least):
+        raise InputError(
+            f"recipe.batch_size={size}: is that of all {found.processes} processes together, so it must be a multiple "
+            f"of {found.processes}, with at least {least} images for each."
+        )
+    return found
 
 
 def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
@@ -51,6 +55,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
         protocol=recipe.protocol,
         workers=machine.workers,
         pin_memory=machine.accelerator in ("cuda", "gpu"),
+        cache=machine.cache,
         seed=config.seed,
     )
 
@@ -92,6 +97,9 @@ def task(
         new_layers_lr_factor=recipe.new_layers_lr_factor,
         pretrained=loaded.pretrained,
         seed=config.seed,
+        channels_last=machine.channels_last,
+        compiled=config.trainer.compile,
+        frozen_batchnorm=recipe.freeze_batchnorm,
         provenance={
             "config": _plain(config),
             "classes": list(VOC_CLASSES),
@@ -107,12 +115,14 @@ def variants(config: DictConfig) -> dict[str, Variant]:
     """Named ways from logits to labels."""
     built = {}
     for name, choice in config.variants.items():
-        if not choice:
-            built[str(name)] = Variant()
-            continue
-        crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
+        looks: dict[str, Any] = dict(choice.get("inference") or {})
+        if "scales" in looks:
+            looks["scales"] = tuple(looks["scales"])
+        crf = None
+        if choice.get("guidance") is not None:
+            crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
         rule, options = choice.get("fusion"), dict(choice.get("options") or {})
-        built[str(name)] = Variant(crf, partial(fusion.RULES[rule], **options) if rule else None)
+        built[str(name)] = Variant(crf, partial(fusion.RULES[rule], **options) if rule else None, Inference(**looks))
     return built
 
 

@@ -47,20 +47,23 @@ def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
 
 
 class RingCounter:
-    """Confusion matrices of one image, per ring around the boundaries of its truth.
+    """Confusion matrices of one image, per ring around the boundaries of its truth; counts where the labels lie.
 
     Args:
         target: (H, W) int64 in [0, C) or 255, on the CPU.
         num_classes: C.
+        device: on which labels come.
     """
 
-    def __init__(self, target: Tensor, num_classes: int) -> None:
+    def __init__(self, target: Tensor, num_classes: int, device: torch.device) -> None:
         self.num_classes = num_classes
-        self.known = target != VOID
+        known = target != VOID
         rings = torch.from_numpy(boundary_rings(target.numpy()))
-        self.base = (rings[self.known] * num_classes + target[self.known]) * num_classes
+        self.base = ((rings[known] * num_classes + target[known]) * num_classes).to(device)
+        self.known = known.to(device)
 
     def __call__(self, labels: Tensor) -> Matrix:
         """(len(RADII) + 1, C, C) for labels (H, W) int64 in [0, C); the sum over rings is that of the image."""
         shape = (len(RADII) + 1, self.num_classes, self.num_classes)
-        return torch.bincount(self.base + labels[self.known], minlength=math.prod(shape)).reshape(shape).numpy()
+        counts = torch.bincount(self.base + labels[self.known], minlength=math.prod(shape))
+        return counts.reshape(shape).cpu().numpy()

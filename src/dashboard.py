@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
@@ -16,12 +16,10 @@ import wandb
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from src.crf.model import Image
 from src.data.voc import VOC_CLASSES
 from src.runs import RunFolder, replacing
 from src.scoring import Matrix, scores, trimap_miou
-
-if TYPE_CHECKING:
-    from src.variants import Scored
 
 _LABELS = dict(enumerate(VOC_CLASSES)) | {255: "void"}
 _NO_TAGS = ("table", "logger", "runs", "jobs", "resume", "overwrite", "panels", "hydra", "options", "output")
@@ -69,13 +67,10 @@ def mode_of(config: DictConfig) -> str:
     return "offline" if mode == "online" and not _has_key() else mode
 
 
-def log_panel(run: Any, chosen: Sequence[str], image: Scored) -> None:
-    """A chosen image with the truth and every variant as mask overlays that can be switched on and off."""
-    if image.id not in chosen:
-        return
-    masks = {"truth": image.target.numpy(), **{name: labels.numpy() for name, labels in image.labels.items()}}
-    overlays = {name: {"mask_data": mask.astype(np.uint8), "class_labels": _LABELS} for name, mask in masks.items()}
-    run.log({f"panels/{image.id}": wandb.Image(image.rgb, masks=overlays, caption=image.id)})
+def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Image]) -> None:
+    """An image (H, W, 3) with masks (H, W) uint8 as overlays that can be switched on and off."""
+    overlays = {name: {"mask_data": mask, "class_labels": _LABELS} for name, mask in masks.items()}
+    run.log({f"panels/{image_id}": wandb.Image(rgb, masks=overlays, caption=image_id)})
 
 
 def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, Any]) -> None:

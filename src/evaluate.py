@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.cli import command, typed_overrides
+from src.processes import is_main
 from src.reporting.tables import show
 from src.runs import RunFolder
 from src.validate import check_evaluate
@@ -14,7 +15,7 @@ from src.validate import check_evaluate
 @command("evaluate", check_evaluate)
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
-    console = Console()
+    console = Console(quiet=not is_main(config))
     from src import evaluation  # torch from here on
 
     source, settled, machine, data = evaluation.prepare(config, typed_overrides())
@@ -23,10 +24,11 @@ def main(config: DictConfig) -> float:
     console.print(f"scoring     {source.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
-        keep = evaluation.kept_logits(config, RunFolder(source.path))
-    done = evaluation.score(settled, source, machine, data, folder, console, keep=keep)
-    show(folder, console)
-    return max(float(row["miou"]) for row in done["variants"].values())
+        keep = evaluation.kept_logits(None, settled.variants, RunFolder(source.path))
+    best = evaluation.score(settled, source, machine, data, folder, console, keep=keep)
+    if is_main(config):
+        show(folder, console)
+    return best
 
 
 if __name__ == "__main__":

@@ -3,19 +3,19 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
 
-from src import build, logits, results, training
+from src import build, logits, processes, results, training
 from src.checkpoint import stored_config
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
 from src.hardware import Hardware
 from src.identity import evaluation_name, scored_folder
+from src.inference import PLAIN
 from src.logits import read_resized
 from src.runs import RunFolder
 from src.task import SegmentationTask
@@ -114,8 +114,8 @@ def score(
     console: Console,
     *,
     keep: Path | None,
-) -> dict[str, Any]:
-    """Score a source with the variants of a config, leave the scores in a folder, and give them back.
+) -> float:
+    """Score a source with the variants of a config, leave the scores in a folder; gives the best mIoU.
 
     Args:
         settled: the config that goes with the source.
@@ -132,15 +132,17 @@ def score(
             score_logits(source.path, data, scorer)
         else:
             task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-            trainer = training.trainer(settled, machine, folder, [])
+            trainer = training.scoring_trainer(machine, folder)
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
-    folder.write_config(settled)
-    facts = {"source": str(source.path), "fingerprint": data.fingerprint(), "versions": build.versions()}
-    return results.write(folder, settled, scorer, **facts)
+    if processes.is_main(settled):
+        facts = {"source": str(source.path), "fingerprint": data.fingerprint(), "versions": build.versions()}
+        folder.write_config(settled)
+        results.write(folder, settled, scorer, **facts)
+    return max(result.miou for result in scorer.scores().values())
 
 
-def score_again(config: DictConfig, folder: RunFolder, console: Console) -> dict[str, Any]:
+def score_again(config: DictConfig, folder: RunFolder, console: Console) -> float:
     """Score the network of a finished run with the variants of a config of the same training, beside its own."""
     source = Source(folder.path, folder.best, config)
     machine = build.hardware(config)
@@ -149,12 +151,19 @@ def score_again(config: DictConfig, folder: RunFolder, console: Console) -> dict
     scored = scored_folder(config, folder)
     scored.create()
     console.print(f"trained     {folder.path}; scoring it with other variants", soft_wrap=True)
-    return score(config, source, machine, data, scored, console, keep=kept_logits(config, folder))
+    return score(
+        config, source, machine, data, scored, console, keep=kept_logits(config.keep_logits, config.variants, folder)
+    )
 
 
-def kept_logits(config: DictConfig, folder: RunFolder) -> Path | None:
-    """Where the logits of a run are kept: in its folder, if the config says so or they are there already."""
-    return folder.logits if config.keep_logits is True or folder.logits.is_dir() else None
+def kept_logits(wanted: bool | None, variants: DictConfig, folder: RunFolder) -> Path | None:
+    """Where the logits of a run are kept: in its folder, if that is wanted or they are there already.
+
+    None where variants need the network itself.
+    """
+    if any(variant and variant.get("inference") for variant in variants.values()):
+        return None
+    return folder.logits if wanted or folder.logits.is_dir() else None
 
 
 def score_network(
@@ -177,11 +186,22 @@ def score_network(
 
 
 def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:
-    """Score `ID.npz` of each validation image: logits resized to the image's size, as `align_corners=False`."""
-    data.setup()
+    """Score `ID.npz` of each validation image: logits resized to the image's size, as `align_corners=False`.
+
+    Raises:
+        InputError: a variant needs more than one look of the network at an image.
+    """
+    needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
+    if needy:
+        raise InputError(
+            f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the logits "
+            "of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
+        )
     samples = data.val_dataloader()
-    for sample in track(samples, description="scoring", total=len(samples), transient=True):
+    shown = processes.rank() == 0
+    for sample in track(samples, description="scoring", total=len(samples), transient=True, disable=not shown):
         (image_id,) = sample["id"]
-        target = sample["mask"][0]
-        scorer.add(image_id, read_resized(folder, image_id, target), sample["rgb"][0].numpy(), target)
+        target = sample["mask"][0].long()
+        probs = read_resized(folder, image_id, target).softmax(0)
+        scorer.add(image_id, {PLAIN: probs}, sample["rgb"][0].numpy(), target)
     scorer.finish()

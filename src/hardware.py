@@ -1,6 +1,7 @@
-"""What the machine is good at: precision, memory format, data workers, cores."""
+"""What the machine is good at: devices, precision, memory format, data workers, cores, memory."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,15 +18,26 @@ class Hardware:
         accelerator: "cpu", "cuda" or "mps".
         precision: as Lightning's Trainer takes it.
         channels_last: memory format of network and images.
-        workers: processes that load training images.
-        cores: for CRFs.
+        devices: of this machine that share a training, a process on each.
+        nodes: machines that do.
+        workers: processes that load images, for each device.
+        cores: for CRFs, for each device.
+        cache: bytes of decoded images that may stay in memory, for each device.
     """
 
     accelerator: str
     precision: str
     channels_last: bool
+    devices: int
+    nodes: int
     workers: int
     cores: int
+    cache: int
+
+    @property
+    def processes(self) -> int:
+        """Of all machines."""
+        return self.devices * self.nodes
 
     @property
     def device(self) -> str:
@@ -34,29 +46,69 @@ class Hardware:
 
     def __str__(self) -> str:
         layout = "channels-last" if self.channels_last else "contiguous"
-        return f"{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers"
+        several = (
+            f"{self.nodes} x {self.devices} " if self.nodes > 1 else f"{self.devices} " if self.devices > 1 else ""
+        )
+        norm = "joined over them" if self.device == "cuda" else "of each by itself (SyncBN needs GPUs)"
+        joined = f"; BatchNorm {norm}" if self.processes > 1 else ""
+        return f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{joined}"
 
 
-def detect(*, accelerator: str, precision: str, channels_last: bool | None, workers: int | None) -> Hardware:
-    """Fill in what is left to the machine: "auto" or None.
+def detect(chosen: Any) -> Hardware:
+    """Fill in what is left to the machine, "auto" or None.
 
     bfloat16 autocast where the arithmetic exists (CUDA compute capability 8, AMX, AVX512-BF16); channels-last wherever
     autocast is on, since the reduced-precision convolutions want it.
+
+    Args:
+        chosen: the config group `trainer`.
+
+    Raises:
+        InputError: a device is asked for that is not there.
     """
+    accelerator, precision = chosen.accelerator, chosen.precision
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+    is_cuda = accelerator in ("cuda", "gpu")
+    if is_cuda and not torch.cuda.is_available():
         raise InputError(
             f"trainer.accelerator={accelerator}: no CUDA device is visible; use trainer=auto or trainer=cpu."
         )
+    there = torch.cuda.device_count() if is_cuda else 1
+    devices = there if chosen.devices == "auto" else int(chosen.devices)
+    if is_cuda and devices > there:
+        raise InputError(f"trainer.devices={devices}: {there} CUDA devices are visible.")
     if precision == "auto":
         precision = "bf16-mixed" if _has_bf16(accelerator) else "32-true"
-    if channels_last is None:
-        channels_last = precision != "32-true"
-    cores = usable_cores()
+    channels_last = precision != "32-true" if chosen.channels_last is None else bool(chosen.channels_last)
+    cores = max(1, usable_cores() // devices)
+    workers = chosen.workers
     if workers is None:
-        workers = min(8, cores) if accelerator in ("cuda", "gpu") else min(2, cores - 1)
-    return Hardware(accelerator, precision, channels_last, workers, cores=cores)
+        workers = min(8, cores) if is_cuda else min(2, cores - 1)
+    cache = free_memory() // 3 if chosen.cache == "auto" else int(float(chosen.cache) * 1e9)
+    return Hardware(
+        accelerator, precision, channels_last, devices, int(chosen.nodes), workers, cores=cores, cache=cache // devices
+    )
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take without harm to others; on systems that do not tell, 4 GB."""
+    try:
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4 * 10**9
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:  # of the container or the job: version 2 and version 1 of control groups
+            most, taken = (Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used))
+        except OSError:
+            continue
+        if most.isdigit():
+            free = min(free, max(0, int(most) - int(taken)))
+    return free
 
 
 def _has_bf16(accelerator: str) -> bool:

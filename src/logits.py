@@ -112,6 +112,7 @@ def keep(
     with replacing(mark) as temporary:
         temporary.write_text(source)
     missing = [image for image in ids if not (folder / f"{image}.npz").exists()]
+    trainer.strategy.barrier()  # all processes have looked before one writes
     if len(missing) < len(ids):
         console.print(f"logits      {len(ids) - len(missing)} of {len(ids)} are in {folder} already", soft_wrap=True)
     if missing:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from omegaconf import DictConfig
 
+from src import processes
 from src.crf.model import Image, effective_sigma
 from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
 from src.reporting.panels import panel
 from src.runs import RunFolder, replacing
 from src.scoring import image_miou, trimap_miou
-from src.variants import Scored, VariantScorer
+from src.variants import Observer, Scored, VariantScorer
 
 Labels = npt.NDArray[np.uint8]
 
@@ -26,48 +28,93 @@ def choose(ids: list[str], count: int) -> list[str]:
     return [ids[i] for i in picks]
 
 
-def panel_writer(folder: Path, chosen: list[str]) -> Callable[[Scored], None]:
-    """An observer that draws the chosen images into `folder/ID.png`."""
-    folder.mkdir(exist_ok=True)
+class Panels(Observer):
+    """Draws the chosen images into `folder/ID.png`."""
 
-    def write(image: Scored) -> None:
-        if image.id in chosen:
-            labels = {name: found.numpy() for name, found in image.labels.items()}
+    def __init__(self, folder: Path, chosen: list[str]) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.chosen = frozenset(chosen)
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        if image.id in self.chosen:
+            labels = {name: found.cpu().numpy() for name, found in image.labels.items()}
             picture = panel(image.rgb, image.target.numpy(), labels, VOC_CLASSES)
-            with replacing(folder / f"{image.id}.png") as temporary:
+            with replacing(self.folder / f"{image.id}.png") as temporary:
                 picture.save(temporary, format="PNG")
 
-    return write
+
+class Overlays(Observer):
+    """Hands the chosen images and their masks on at the end, all to the first process.
+
+    Args:
+        chosen: ids.
+        log: takes an id, the image (H, W, 3) and by name masks (H, W) uint8; None in the other processes.
+    """
+
+    def __init__(self, chosen: list[str], log: Callable[[str, Image, dict[str, Labels]], None] | None) -> None:
+        self.chosen = chosen
+        self.log = log
+        self.found: dict[str, tuple[Image, dict[str, Labels]]] = {}
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        if image.id in self.chosen:
+            tensors = {"truth": image.target, **image.labels}
+            masks = {name: labels.cpu().numpy().astype(np.uint8) for name, labels in tensors.items()}
+            self.found[image.id] = (image.rgb, masks)
+
+    def finish(self) -> None:
+        """See `Observer`."""
+        found = {key: value for part in processes.gather(self.found) for key, value in part.items()}
+        if self.log is not None:
+            for image_id in self.chosen:
+                self.log(image_id, *found[image_id])
 
 
-def extreme_writer(folder: Path, variants: list[str], images: int) -> Callable[[Scored], None]:
-    """An observer that draws, per variant, the image on which it is best and the one on which it is worst.
+@dataclass(frozen=True)
+class _Held:
+    score: float
+    rgb: Image
+    truth: Labels
+    labels: dict[str, Labels]
+
+
+class Extremes(Observer):
+    """Draws, per variant, the image on which it is best and the one on which it is worst.
 
     By the image's own mIoU: of `none` the score, of the others what they change against `none`. They are drawn into
-    `VARIANT-best.webp` and `VARIANT-worst.webp` when the last of so many images has come.
+    `folder/VARIANT-best.webp` and `VARIANT-worst.webp` at the end.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    held: dict[tuple[str, str], tuple[float, Image, Labels, dict[str, Labels]]] = {}
-    seen = 0
 
-    def observe(image: Scored) -> None:
-        nonlocal seen
-        seen += 1
-        found = {name: float(image_miou(image.matrices[name][None])[0]) for name in variants}
-        target = image.target.numpy().astype(np.uint8)
-        for name in variants:
+    def __init__(self, folder: Path, variants: list[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.variants = variants
+        self.held: dict[tuple[str, str], _Held] = {}
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        found = {name: float(image_miou(image.matrices[name][None])[0]) for name in self.variants}
+        for name in self.variants:
             score = found[name] - (found.get("none", 0.0) if name != "none" else 0.0)
             for end, signed in (("best", score), ("worst", -score)):
-                if signed > held.get((name, end), (-math.inf,))[0]:
-                    shown = [key for key in dict.fromkeys(("none", name)) if key in variants]
-                    labels = {key: image.labels[key].numpy().astype(np.uint8) for key in shown}
-                    held[name, end] = (signed, image.rgb, target, labels)
-        if seen == images:
-            for (name, end), (_, rgb, truth, labels) in held.items():
-                with replacing(folder / f"{name}-{end}.webp") as temporary:
-                    panel(rgb, truth, labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
+                if (name, end) not in self.held or signed > self.held[name, end].score:
+                    shown = [key for key in dict.fromkeys(("none", name)) if key in self.variants]
+                    labels = {key: image.labels[key].cpu().numpy().astype(np.uint8) for key in shown}
+                    if math.isfinite(signed):
+                        truth = image.target.numpy().astype(np.uint8)
+                        self.held[name, end] = _Held(signed, image.rgb, truth, labels)
 
-    return observe
+    def finish(self) -> None:
+        """See `Observer`: of several processes, the one that has the most extreme image of a kind draws it."""
+        everyone = processes.gather({key: held.score for key, held in self.held.items()})
+        for (name, end), held in self.held.items():
+            scores = [theirs.get((name, end), -math.inf) for theirs in everyone]
+            if scores.index(max(scores)) == processes.rank():
+                with replacing(self.folder / f"{name}-{end}.webp") as temporary:
+                    panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
 
 
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
@@ -75,24 +122,23 @@ def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
     return {
         str(name): effective_sigma(choice.guidance, (choice.get("crf") or settled.crf).bilateral_sigma_rgb)
         for name, choice in settled.variants.items()
-        if choice
+        if choice and choice.get("guidance")
     }
 
 
 def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
     """Write matrices and `results.json`; `facts` are further plain values. Returns the content of the latter."""
-    trimaps = scorer.stacked_trimaps()
     content = {
         "data": settled.data.name,
         "protocol": settled.recipe.protocol,
         "images": len(scorer.ids),
         "variants": {
-            name: {**result.as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(trimaps[name])}
+            name: {**result.as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(scorer.trimaps[name])}
             for name, result in scorer.scores().items()
         },
         "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
         "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
         **facts,
     }
-    folder.write_results(content, scorer.ids, scorer.stacked(), trimaps)
+    folder.write_results(content, scorer.ids, scorer.matrices, scorer.trimaps)
     return content

@@ -7,6 +7,7 @@ which is written last and whole: where it lies, the run is done.
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,8 +108,10 @@ class RunFolder:
         """Write the counts per image, then `results.json`, each whole."""
         files: dict[Path, Mapping[str, Any]] = {self.confusion: matrices, self.trimaps: trimaps}
         for path, counts in files.items():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, ids=np.array(ids), **dict(counts))
+            with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+                _write_member(archive, "ids", np.array(ids))
+                for name in counts:  # one at a time in memory, unlike numpy.savez_compressed
+                    _write_member(archive, name, counts[name])
         with replacing(self.results) as temporary:
             temporary.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
 
@@ -180,6 +183,12 @@ class RunFolder:
             file.unlink(missing_ok=True)
         for folder in (self.panels, self.logits, self.path / "evaluations"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    """Add an array to an npz file."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 @contextmanager

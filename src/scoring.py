@@ -1,5 +1,6 @@
 """What is computed from confusion matrices: pixel accuracy, IoU per class, mIoU, and mIoU near boundaries. No torch."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,44 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.int64]
 RADII = (1, 3, 5, 10)  # px, of the trimaps
+
+
+class Stack(Mapping[str, npt.NDArray[Any]]):
+    """Counts per name and image, mostly zeros, held by the cells that are not; a name gives those of all images, dense.
+
+    Args:
+        names: in the order of the tables.
+        shape: of the counts of one image.
+        dtype: integer.
+    """
+
+    def __init__(self, names: list[str], shape: tuple[int, ...], dtype: type[np.integer[Any]]) -> None:
+        self.names = names
+        self.shape = shape
+        self.dtype = dtype
+        self.images: list[dict[str, tuple[npt.NDArray[np.uint32], npt.NDArray[Any]]]] = []
+
+    def append(self, counts: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Add an image: per name an array of `shape`."""
+        cells = {name: np.flatnonzero(found).astype(np.uint32) for name, found in counts.items()}
+        values = {name: found.ravel()[cells[name]].astype(self.dtype) for name, found in counts.items()}
+        self.images.append({name: (cells[name], values[name]) for name in self.names})
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """(N, *shape) of all images."""
+        if name not in self.names:
+            raise KeyError(name)
+        dense = np.zeros((len(self.images), int(np.prod(self.shape))), dtype=self.dtype)
+        for row, image in zip(dense, self.images, strict=True):
+            cells, values = image[name]
+            row[cells] = values
+        return dense.reshape(-1, *self.shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def hits_and_unions(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,21 +1,27 @@
 """The LightningModule: what happens in a step, and which optimiser and schedule drive it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from src import processes
+from src.data.transforms import ready
 from src.data.voc import VOID
 from src.fusion import most_probable
+from src.inference import probabilities
 from src.models.deeplab import resize_logits
 from src.scoring import scores
 from src.variants import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
+NORMS = (nn.modules.batchnorm._BatchNorm,)  # SyncBatchNorm is one
 
 
 class SegmentationTask(pl.LightningModule):
@@ -31,6 +37,9 @@ class SegmentationTask(pl.LightningModule):
         monitor: the metric that decides what is best; read by scheduler, checkpoint and early stopping alike.
         new_layers_lr_factor: learning rate of the layers that are not pretrained against those that are.
         pretrained: names of the pretrained parameters.
+        channels_last: memory format of the images.
+        compiled: run training steps through torch.compile; scoring, whose images differ in size, never is.
+        frozen_batchnorm: leave pretrained BatchNorm as it came, statistics and parameters.
         seed: randomness of an epoch depends on this and on the epoch's number alone, so that a resumed run goes on
             as if it had not stopped.
         provenance: plain values stored in each checkpoint, from which it can be rebuilt and judged.
@@ -48,6 +57,9 @@ class SegmentationTask(pl.LightningModule):
         monitor: str,
         new_layers_lr_factor: float,
         pretrained: frozenset[str],
+        channels_last: bool,
+        compiled: bool,
+        frozen_batchnorm: bool,
         seed: int,
         provenance: Mapping[str, Any],
     ) -> None:
@@ -61,6 +73,9 @@ class SegmentationTask(pl.LightningModule):
         self.monitor = monitor
         self.new_layers_lr_factor = new_layers_lr_factor
         self.pretrained = pretrained
+        self.channels_last = channels_last
+        self.frozen = _freeze(network, pretrained) if frozen_batchnorm else []
+        self._trained: list[Any] = [torch.compile(network) if compiled else network]  # in a list: not another submodule
         self.seed = seed
         self.provenance = dict(provenance)
         self.scorer: VariantScorer | None = None
@@ -70,20 +85,35 @@ class SegmentationTask(pl.LightningModule):
         """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""
         return resize_logits(self.network(image).float(), (image.shape[-2], image.shape[-1]))
 
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Make the network's input where the batch lies: bytes travel, not floats."""
+        return ready(batch, channels_last=self.channels_last)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Draw an epoch's dropout from (seed, epoch), not from what happened before.
+        """Draw an epoch's dropout from (seed, epoch, process), not from what happened before; keep frozen norms so.
 
         Not in `on_train_epoch_start`, which Lightning leaves out in the first epoch after a resume.
         """
         if batch_idx == 0:
-            torch.manual_seed(self.seed * 10_007 + self.current_epoch)
+            torch.manual_seed((self.seed * 10_007 + self.current_epoch) * 1_009 + self.global_rank)
+            torch.backends.cudnn.benchmark = True  # crops are all of one size, images that are scored are not
+            for norm in self.frozen:
+                norm.eval()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch; every term of it is logged."""
-        losses = self.loss(self(batch["image"]), batch["mask"])
+        image = batch["image"]
+        logits = resize_logits(self._trained[0](image).float(), (image.shape[-2], image.shape[-1]))
+        losses = self.loss(logits, batch["mask"])
         self._log_losses("train", losses, batch_size=len(batch["image"]))
         total: Tensor = losses["loss"]
         return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Give all processes the same running statistics: on CPUs each has gathered its own."""
+        torch.backends.cudnn.benchmark = False
+        if processes.count() > 1:
+            _average_buffers(self.network)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Loss and confusion of whole images."""
@@ -95,8 +125,8 @@ class SegmentationTask(pl.LightningModule):
         """Scores of the validation set, from one confusion matrix over all of it."""
         result = scores(self.val_confusion.compute().cpu().numpy())
         self.val_confusion.reset()
-        self.log("val/miou", result.miou, prog_bar=True)
-        self.log("val/pixel_accuracy", result.pixel_accuracy)
+        self.log("val/miou", result.miou, prog_bar=True, sync_dist=True)  # equal on all processes already
+        self.log("val/pixel_accuracy", result.pixel_accuracy, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         """Step the plateau scheduler here: before the checkpoint is written, which must hold its state."""
@@ -112,12 +142,12 @@ class SegmentationTask(pl.LightningModule):
             scheduler.step()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Hand the images of a batch, with their logits, to the scorer of variants."""
+        """Hand the images of a batch, with the probabilities that the variants need, to their scorer."""
         assert self.scorer is not None, "set task.scorer before testing"
-        for image_id, logits, rgb, target in zip(
-            batch["id"], self(batch["image"]), batch["rgb"], batch["mask"], strict=True
-        ):
-            self.scorer.add(image_id, logits, rgb.cpu().numpy(), target)
+        for i, image_id in enumerate(batch["id"]):
+            image = batch["image"][i : i + 1]
+            probs = {looks: probabilities(self.network, image, looks) for looks in self.scorer.inferences}
+            self.scorer.add(image_id, probs, batch["rgb"][i].cpu().numpy(), batch["mask"][i])
 
     def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         """Ids, and logits (B, C, h, w) float32 at the network's own resolution."""
@@ -128,8 +158,8 @@ class SegmentationTask(pl.LightningModule):
         assert self.scorer is not None
         self.scorer.finish()
         for name, result in self.scorer.scores().items():
-            self.log(f"test/miou/{name}", result.miou)
-            self.log(f"test/pixel_accuracy/{name}", result.pixel_accuracy)
+            self.log(f"test/miou/{name}", result.miou, sync_dist=True)  # equal on all processes already
+            self.log(f"test/pixel_accuracy/{name}", result.pixel_accuracy, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Two groups, pretrained and new layers; where nothing is pretrained all learn at the base rate."""
@@ -143,7 +173,8 @@ class SegmentationTask(pl.LightningModule):
             return optimizer
         if self.schedule == "step":
             # Not `estimated_stepping_batches`: it makes the first epoch's iterator, before a resume has set the epoch.
-            steps = len(self.trainer.datamodule.train_dataloader()) * (self.trainer.max_epochs or 1)  # type: ignore[attr-defined]
+            batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+            steps = math.ceil(batches / self.trainer.accumulate_grad_batches) * (self.trainer.max_epochs or 1)
             return [optimizer], [{"scheduler": self.scheduler(optimizer, total_iters=steps), "interval": "step"}]
         scheduler = self.scheduler(optimizer, mode=mode_of(self.monitor))
         return [optimizer], [{"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor, "strict": False}]
@@ -155,7 +186,26 @@ class SegmentationTask(pl.LightningModule):
     def _log_losses(self, stage: str, losses: Mapping[str, Tensor], *, batch_size: int) -> None:
         for term, value in losses.items():
             key = f"{stage}/loss" if term == "loss" else f"{stage}/loss/{term}"
-            self.log(key, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=term == "loss")
+            shown = term == "loss"
+            self.log(key, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=shown, sync_dist=True)
+
+
+def _freeze(network: nn.Module, pretrained: frozenset[str]) -> list[nn.Module]:
+    """Stop the training of pretrained BatchNorm; gives these modules, which must also stay in evaluation mode."""
+    found: list[nn.Module] = []
+    for name, module in network.named_modules():
+        if isinstance(module, NORMS) and f"{name}.weight" in pretrained:
+            module.requires_grad_(False)
+            found.append(module)
+    return found
+
+
+def _average_buffers(network: nn.Module) -> None:
+    """Replace floating-point buffers by their mean over all processes."""
+    for buffer in network.buffers():
+        if buffer.is_floating_point():
+            dist.all_reduce(buffer)
+            buffer /= processes.count()
 
 
 def mode_of(monitor: str) -> Literal["min", "max"]:

@@ -1,12 +1,15 @@
 """Train a network, score its best checkpoint with every variant, print the table: `python -m src.train`."""
 
+import math
 import time
+from contextlib import nullcontext
 
 from omegaconf import DictConfig
 from rich.console import Console
 
 from src.cli import command
 from src.identity import resume_path, run_folder, scored_folder, state
+from src.processes import is_main
 from src.reporting.tables import show
 from src.runs import RunFolder
 from src.validate import check_train
@@ -15,19 +18,22 @@ from src.validate import check_train
 @command("train", check_train)
 def main(config: DictConfig) -> float:
     """Do what is missing of this config's run; returns the monitored value for sweepers."""
-    console = Console()
+    main_process = is_main(config)
+    console = Console(quiet=not main_process)
     folder = run_folder(config)
     before = state(config, folder)
     if before == "done":
         console.print(f"This run is done already (overwrite=true runs it again): {folder.path}", soft_wrap=True)
     else:
-        with folder.attempt():
+        with folder.attempt() if main_process else nullcontext():
             if before == "trained":
                 from src.evaluation import score_again
 
                 score_again(config, folder, console)
             else:
                 train(config, folder, console)
+    if not main_process:
+        return math.nan
     show(scored_folder(config, folder), console)
     return float(folder.read_results()["monitor"]["value"])
 
@@ -44,36 +50,27 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     data = build.datamodule(config, machine)
     data.prepare_data()
     fingerprint = data.fingerprint()
-    console.print(f"data        {config.data.name}: {data.summary()}")
+    console.print(f"data        {config.data.name}: {data.summary()}; {data.remember()}", soft_wrap=True)
     task, origin = build.task(config, machine, fingerprint=fingerprint)
     console.print(f"weights     {origin}", soft_wrap=True)
     if resume is not None:
         console.print(f"resuming    behind epoch {training.check_resume(resume, config)} of {resume}", soft_wrap=True)
-    if config.overwrite:
-        folder.clear()
-    folder.write_config(config)
+    if is_main(config):
+        if config.overwrite:
+            folder.clear()
+        folder.write_config(config)
 
     with training.loggers(config, folder) as loggers, build.scorer(config, machine) as scorer:
         trainer = training.trainer(config, machine, folder, loggers)
-        if config.recipe.epochs > 0:
-            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-            best = training.best_of(trainer, folder)
-        else:
-            best = training.as_it_is(trainer, task, data, folder)
-        console.print(f"best        {best['key']} {best['value']:.4f} in epoch {best['epoch']}; scoring it")
+        best = training.fit(config, trainer, task, data, folder, resume)
+        console.print(f"best        {best['key']} {best['value']:.4f}{training.when(best)}; scoring it")
         scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
-        keep = evaluation.kept_logits(config, folder)
+        keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)
         evaluation.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
-    results.write(
-        folder,
-        config,
-        scorer,
-        monitor=best,
-        **task.provenance,
-        overlap=data.overlap(),
-        seconds=round(time.monotonic() - started, 1),
-    )
+    if is_main(config):
+        seconds = round(time.monotonic() - started, 1)
+        results.write(folder, config, scorer, monitor=best, **task.provenance, overlap=data.overlap(), seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -1,41 +1,116 @@
 """Lightning's Trainer around a run: loggers, checkpoints, which epoch was best, who watches the scoring."""
 
+import inspect
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    RichProgressBar,
+)
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.profilers import PyTorchProfiler
+from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
+from torch.nn.parallel import DistributedDataParallel
 
-from src import results
+from src import processes, results
 from src.checkpoint import load_checkpoint
 from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
+from src.guards import FiniteLoss, memory_for
 from src.hardware import Hardware
 from src.metrics import MetricsFile
 from src.runs import RunFolder
 from src.task import SegmentationTask, mode_of
-from src.variants import Scored, VariantScorer
+from src.timing import EpochTimes
+from src.variants import Observer, VariantScorer
 
 
 def trainer(config: DictConfig, machine: Hardware, folder: RunFolder, loggers: list[Logger]) -> pl.Trainer:
-    """Lightning's Trainer, with checkpoints in the run folder and the monitor read from one place."""
+    """Lightning's Trainer to train with: checkpoints in the run folder, the monitor read from one place."""
+    recipe, chosen = config.recipe, config.trainer
+    if recipe.accumulate > 1:
+        warnings.warn(
+            f"recipe.accumulate={recipe.accumulate}: the optimiser sees {recipe.accumulate * recipe.batch_size} images "
+            f"per step, BatchNorm no more than the {recipe.batch_size} of a batch.",
+            stacklevel=2,
+        )
+    return _trainer(
+        machine,
+        folder,
+        callbacks=_callbacks(config, folder),
+        logger=loggers,
+        sync_batchnorm=machine.processes > 1 and machine.device == "cuda",
+        max_epochs=recipe.epochs,
+        max_time=chosen.max_time,
+        check_val_every_n_epoch=recipe.val_every,
+        gradient_clip_val=recipe.gradient_clip,
+        accumulate_grad_batches=recipe.accumulate,
+        profiler=_profiler(folder) if chosen.profile else None,
+    )
+
+
+def scoring_trainer(machine: Hardware, folder: RunFolder) -> pl.Trainer:
+    """Lightning's Trainer to score a checkpoint with."""
+    return _trainer(machine, folder, callbacks=[RichProgressBar(leave=False)], logger=False)
+
+
+def _trainer(machine: Hardware, folder: RunFolder, **options: Any) -> pl.Trainer:
     _hush()
+    return pl.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=_strategy(machine),
+        precision=machine.precision,  # type: ignore[arg-type]  # checked by Lightning
+        default_root_dir=folder.path,
+        enable_checkpointing="max_epochs" in options,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10**9,  # metrics are logged per epoch
+        use_distributed_sampler=False,  # the datamodule shares out
+        **options,
+    )
+
+
+def _strategy(machine: Hardware) -> str | DDPStrategy:
+    """DDP over several processes.
+
+    It leaves buffers, BatchNorm's statistics, to SyncBN or to the task: it would send them around in each validation
+    step, of which processes may have different numbers.
+    """
+    if machine.processes == 1:
+        return "auto"
+    known = inspect.signature(DistributedDataParallel).parameters
+    silent = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before 2.15
+    options: dict[str, Any] = {"gradient_as_bucket_view": True, silent: False}
+    return DDPStrategy(**options)
+
+
+def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
     recipe = config.recipe
-    callbacks: list[Callback] = [
+    mode = mode_of(recipe.monitor)
+    found: list[Callback] = [
         RichProgressBar(leave=False),
+        FiniteLoss(folder),
+        EpochTimes(images=recipe.batch_size, exact=config.trainer.profile),
         ModelCheckpoint(
             folder.path,
             filename=folder.best.stem,
             monitor=recipe.monitor,
-            mode=mode_of(recipe.monitor),
+            mode=mode,
             enable_version_counter=False,
             every_n_epochs=recipe.val_every,
             save_on_train_epoch_end=True,
@@ -46,30 +121,24 @@ def trainer(config: DictConfig, machine: Hardware, folder: RunFolder, loggers: l
         ),
     ]
     if recipe.early_stopping is not None:
-        callbacks.append(EarlyStopping(recipe.monitor, patience=recipe.early_stopping, mode=mode_of(recipe.monitor)))
-    return pl.Trainer(
-        accelerator=machine.accelerator,
-        devices=1,
-        precision=machine.precision,  # type: ignore[arg-type]  # checked by Lightning
-        max_epochs=recipe.epochs,
-        max_time=config.trainer.max_time,
-        check_val_every_n_epoch=recipe.val_every,
-        gradient_clip_val=recipe.gradient_clip,
-        logger=loggers,
-        callbacks=callbacks,
-        default_root_dir=folder.path,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10**9,  # metrics are logged per epoch
-        use_distributed_sampler=False,
-    )
+        found.append(EarlyStopping(recipe.monitor, patience=recipe.early_stopping, mode=mode))
+    if recipe.ema is not None:
+        found.append(EMAWeightAveraging(decay=recipe.ema))
+    return found
+
+
+def _profiler(folder: RunFolder) -> PyTorchProfiler:
+    """Which operations take the time of the first steps: a table, and a trace for chrome://tracing or Perfetto."""
+    (folder.path / "profile").mkdir(parents=True, exist_ok=True)
+    schedule = torch.profiler.schedule(wait=2, warmup=2, active=6, repeat=1)
+    return PyTorchProfiler(dirpath=folder.path / "profile", filename="operations", schedule=schedule)
 
 
 @contextmanager
 def loggers(config: DictConfig, folder: RunFolder) -> Iterator[list[Logger]]:
     """`metrics.csv` always, W&B where chosen; W&B's run is finished however the block ends."""
     found: list[Logger] = [MetricsFile(folder.metrics)]
-    if config.logger.name != "wandb":
+    if config.logger.name != "wandb" or not processes.is_main(config):
         yield found
         return
     from src.dashboard import dashboard_run
@@ -92,14 +161,40 @@ def check_resume(path: Path, config: DictConfig) -> int:
     return int(content["epoch"])
 
 
+def fit(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    task: SegmentationTask,
+    data: SegmentationDataModule,
+    folder: RunFolder,
+    resume: Path | None,
+) -> dict[str, Any]:
+    """Train, and leave the best epoch's checkpoint in the folder; gives the monitor's key and value, and the epoch.
+
+    The epoch counts from 0; it is None where the network is scored as its weights came.
+    """
+    recipe = config.recipe
+    if recipe.epochs > 0:
+        with memory_for(task, batch_size=recipe.batch_size // trainer.world_size, crop=recipe.augment.crop):
+            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        # When a checkpoint is loaded to be scored it would put the weights back that it averages.
+        trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, EMAWeightAveraging)]  # type: ignore[attr-defined]
+        if _monitored(trainer).best_model_score is not None or config.trainer.max_time is None:
+            return best_of(trainer, folder)
+        # The time was up before an epoch that is validated had ended: what there is is scored.
+    trainer.validate(task, data, verbose=False)
+    trainer.save_checkpoint(folder.best)
+    epoch = trainer.current_epoch if recipe.epochs > 0 else None
+    return {"key": task.monitor, "value": trainer.callback_metrics[task.monitor].item(), "epoch": epoch}
+
+
 def best_of(trainer: pl.Trainer, folder: RunFolder) -> dict[str, Any]:
-    """Which epoch was best: the monitor's key and value, and the epoch, counted from 0."""
-    checkpoints = trainer.checkpoint_callback
-    assert isinstance(checkpoints, ModelCheckpoint)
+    """Which epoch was best."""
+    checkpoints = _monitored(trainer)
     if not folder.best.exists() or checkpoints.best_model_score is None:
         raise InputError(
             f"{folder.path}: no epoch was completed, so there is nothing to score; a checkpoint that is resumed may "
-            f"have all of recipe.epochs={trainer.max_epochs} behind it already, or trainer.max_time is too short."
+            f"have all of recipe.epochs={trainer.max_epochs} behind it already."
         )
     value = checkpoints.best_model_score.item()
     if not math.isfinite(value):
@@ -109,31 +204,33 @@ def best_of(trainer: pl.Trainer, folder: RunFolder) -> dict[str, Any]:
     return {"key": checkpoints.monitor, "value": value, "epoch": load_checkpoint(folder.best)["epoch"]}
 
 
-def as_it_is(
-    trainer: pl.Trainer, task: SegmentationTask, data: SegmentationDataModule, folder: RunFolder
-) -> dict[str, Any]:
-    """Without training: the monitor of the network as its weights came, which becomes the best checkpoint."""
-    trainer.validate(task, data, verbose=False)
-    trainer.save_checkpoint(folder.best)
-    return {"key": task.monitor, "value": trainer.callback_metrics[task.monitor].item(), "epoch": None}
+def _monitored(trainer: pl.Trainer) -> ModelCheckpoint:
+    """The callback that keeps the best checkpoint."""
+    found = trainer.checkpoint_callback
+    assert isinstance(found, ModelCheckpoint)
+    return found
 
 
-def observers(
-    config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]
-) -> list[Callable[[Scored], None]]:
-    """Who draws the chosen images: PNG files, and W&B where it is on."""
+def when(best: dict[str, Any]) -> str:
+    """The epoch of a best checkpoint, in words."""
+    return "" if best["epoch"] is None else f" in epoch {best['epoch']}"
+
+
+def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
+    """Who draws the chosen images: picture files, and W&B where it is on."""
     chosen = results.choose(ids, config.panels)
-    found = []
-    if chosen:
-        variants = [str(name) for name in config.variants]
-        found += [
-            results.panel_writer(folder.panels, chosen),
-            results.extreme_writer(folder.panels / "extremes", variants, len(ids)),
-        ]
-    for run in _dashboards(loggers):
+    if not chosen:
+        return []
+    variants = [str(name) for name in config.variants]
+    found: list[Observer] = [
+        results.Panels(folder.panels, chosen),
+        results.Extremes(folder.panels / "extremes", variants),
+    ]
+    if config.logger.name == "wandb":
         from src.dashboard import log_panel
 
-        found.append(partial(log_panel, run, chosen))
+        runs = _dashboards(loggers)
+        found.append(results.Overlays(chosen, partial(log_panel, runs[0]) if runs else None))
     return found
 
 
@@ -142,7 +239,7 @@ def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
     for run in _dashboards(loggers):
         from src import dashboard
 
-        dashboard.log_scores(run, scorer.stacked(), scorer.stacked_trimaps())
+        dashboard.log_scores(run, scorer.matrices, scorer.trimaps)
 
 
 def _dashboards(loggers: list[Logger]) -> list[Any]:
@@ -151,11 +248,13 @@ def _dashboards(loggers: list[Logger]) -> list[Any]:
 
 def _hush() -> None:
     """Keep Lightning's start-up tips and the warnings about what is meant here off the screen."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         r".*does not have many workers.*",  # chosen from the machine, see src.hardware
         r".*exists and is not empty.*",  # a resumed run writes into its own folder
         r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.metrics
+        r".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # the task makes its network's input
         r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -28,7 +28,7 @@ def main(config: DictConfig) -> float:
     if source.checkpoint is not None:
         kept = folder.path / "logits"
         task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-        logits.keep(kept, ids, source.checkpoint, task, data, training.trainer(settled, machine, folder, []), console)
+        logits.keep(kept, ids, source.checkpoint, task, data, training.scoring_trainer(machine, folder), console)
     engine = build.engine(settled, machine)
     try:
         search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)

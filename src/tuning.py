@@ -106,7 +106,7 @@ class Images:
         for index, image_id in enumerate(self.ids):
             sample = self.samples[index]
             logits = read_resized(self.logits, image_id, sample["mask"])
-            yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"]
+            yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"].long()
 
 
 class Search:

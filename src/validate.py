@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src.crf import presets
 from src.crf.model import GUIDANCES
@@ -34,12 +34,25 @@ def check_train(config: DictConfig) -> None:
     _whole("recipe.val_every", recipe.val_every, least=1)
     if 0 < recipe.epochs < recipe.val_every:
         raise InputError(f"recipe.val_every={recipe.val_every}: more than recipe.epochs={recipe.epochs}; never scored.")
+    _whole("recipe.accumulate", recipe.accumulate, least=1)
+    if recipe.ema is not None and not (_is_number(recipe.ema) and 0 < recipe.ema < 1):
+        raise InputError(f"recipe.ema={recipe.ema}: a decay lies between 0 and 1, such as 0.999; null is none.")
+    if recipe.gradient_clip is not None and not (_is_number(recipe.gradient_clip) and recipe.gradient_clip > 0):
+        raise InputError(f"recipe.gradient_clip={recipe.gradient_clip}: must be a norm above 0; null does not clip.")
+    if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
+        raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
+    _freezing(config)
     terms = [f"val/loss/{term}" for term in config.loss.get("terms", {})]
     _choice("recipe.monitor", recipe.monitor, (*MONITORS, *terms))
     _augment(recipe.augment)
     _schedule(recipe)
     _whole("seed", config.seed, least=0)
     _whole("jobs", config.jobs, least=1)
+    needy = [str(name) for name, variant in config.variants.items() if variant and variant.get("inference")]
+    if config.keep_logits and needy:
+        raise InputError(
+            f"keep_logits: variants {', '.join(needy)} look more than once, so they need the network itself."
+        )
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
             "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
@@ -78,6 +91,8 @@ def check_tune(config: DictConfig) -> None:
     """Raise InputError for a search that cannot be run."""
     _source(config)
     _choice("split", config.split, ("train", "val"))
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError("trainer.devices: the search runs in one process; leave it out.")
     _choice("guidance", config.guidance, GUIDANCES)
     for key in ("images", "trials", "per_lattice"):
         _whole(key, config[key], least=1)
@@ -126,6 +141,13 @@ def _machine(config: DictConfig) -> None:
         raise InputError(f"trainer.max_time={trainer.max_time}: write it as DD:HH:MM:SS, such as 00:01:30:00.")
     if trainer.workers is not None:
         _whole("trainer.workers", trainer.workers, least=0)
+    if trainer.devices != "auto":
+        _whole("trainer.devices", trainer.devices, least=1, why="or auto")
+    _whole("trainer.nodes", trainer.nodes, least=1)
+    for key in ("compile", "profile"):
+        _choice(f"trainer.{key}", trainer[key], (True, False))
+    if trainer.cache != "auto" and not (_is_number(trainer.cache) and trainer.cache >= 0):
+        raise InputError(f"trainer.cache={trainer.cache}: must be auto or GB, 0 for none.")
 
 
 def _crf(config: DictConfig) -> None:
@@ -145,7 +167,11 @@ def _common(config: DictConfig) -> None:
             raise InputError(f"variants.{name}: a name is made of letters, digits and _, and is not 'ids'.")
         if not variant:
             continue
-        _keys(f"variants.{name}", variant, ("crf", "guidance", "fusion", "options"))
+        _keys(f"variants.{name}", variant, ("crf", "guidance", "fusion", "options", "inference"))
+        if variant.get("inference") is not None:
+            _inference(f"variants.{name}.inference", variant.inference)
+            if not any(variant.get(key) for key in ("crf", "guidance", "fusion", "options")):
+                continue
         if variant.get("crf") is not None:
             presets.parameters(variant.crf)
         _choice(f"variants.{name}.guidance", variant.get("guidance"), GUIDANCES)
@@ -156,6 +182,21 @@ def _common(config: DictConfig) -> None:
             raise InputError(f"variants.{name}.options: belong to a fusion rule, and none is named.")
     if not config.variants:
         raise InputError("variants is empty: nothing would be scored; try variants=standard.")
+
+
+def _inference(where: str, looks: DictConfig) -> None:
+    """Raise InputError for a way of looking at images that there is not; see `src.inference`."""
+    _keys(where, looks, ("scales", "flip", "window", "overlap"))
+    scales = looks.get("scales", [1.0])
+    if not OmegaConf.is_list(scales) and not isinstance(scales, list):
+        raise InputError(f"{where}.scales={scales}: must be a list, such as [0.75,1,1.25].")
+    if not scales or not all(isinstance(scale, int | float) and 0 < scale <= 8 for scale in scales):
+        raise InputError(f"{where}.scales={list(scales)}: must be factors above 0, at most 8.")
+    _choice(f"{where}.flip", looks.get("flip", False), (True, False))
+    if looks.get("window") is not None:
+        _whole(f"{where}.window", looks.window, least=32)
+    if not 0 <= looks.get("overlap", 0) < 1:
+        raise InputError(f"{where}.overlap={looks.overlap}: a share, from 0 to below 1.")
 
 
 def _fusion_options(where: str, rule: str, options: dict[Any, Any]) -> None:
@@ -183,6 +224,12 @@ def _augment(augment: DictConfig) -> None:
             raise InputError(f"{where}.jitter.{key}={value}: must be from 0 to {most}.")
 
 
+def _freezing(config: DictConfig) -> None:
+    _choice("recipe.freeze_batchnorm", config.recipe.freeze_batchnorm, (True, False))
+    if config.recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
+        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
+
+
 def _schedule(recipe: DictConfig) -> None:
     target = "null" if recipe.scheduler is None else str(recipe.scheduler["_target_"])
     fits = {"constant": target == "null", "plateau": target.endswith("ReduceLROnPlateau")}
@@ -197,6 +244,10 @@ def _limits(config: DictConfig) -> None:
     for key in ("train_limit", "val_limit"):
         if config.data[key] is not None:
             _whole(f"data.{key}", config.data[key], least=1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _choice(key: str, value: Any, valid: Iterable[Any]) -> None:

@@ -1,26 +1,31 @@
-"""Ways to turn logits into labels, and the scoring of all of them from one forward pass.
+"""Ways to turn an image into labels, and the scoring of all of them.
 
-A variant is `none` (the network's own labels) or (CRF parameters, guidance, fusion rule). Variants that share CRF
-parameters and guidance share one CRF run. Runs go to an engine and are scored when they come back, so that the CRF of
+A variant is (inference, CRF parameters, guidance, fusion rule), each of which may be left out: `none` is the network's
+own labels from one pass. Variants that share an inference share the passes of the network, those that also share CRF
+parameters and guidance share a CRF run. CRF runs go to an engine and are scored when they come back, so that the CRF of
 one image overlaps the network on the next ones.
 """
 
+import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from src import processes
 from src.counting import RingCounter
 from src.crf.engines import Engine
 from src.crf.model import DenseCRF, Image, readonly
 from src.errors import InputError
 from src.fusion import most_probable
-from src.scoring import Matrix, Scores, hits_and_unions, scores
+from src.inference import PLAIN, Inference
+from src.scoring import RADII, Matrix, Scores, Stack, hits_and_unions, scores
 
 Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C, H, W) -> labels (H, W)
 
@@ -31,6 +36,7 @@ class Variant:
 
     crf: DenseCRF | None = None
     fusion: Fusion | None = None
+    inference: Inference = PLAIN
 
     def labels(self, probs: Tensor, after: Tensor | None) -> Tensor:
         """Labels (H, W) int64 from probabilities (C, H, W) before and after the CRF."""
@@ -41,7 +47,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Scored:
-    """One image as it was scored, for whoever draws it; all on the CPU."""
+    """One image as it was scored, for whoever draws it; all on the CPU but the labels, which may lie on a GPU."""
 
     id: str
     rgb: Image  # (H, W, 3) uint8
@@ -50,12 +56,26 @@ class Scored:
     matrices: Mapping[str, Matrix]  # variant: (C, C), rows the truth
 
 
+class Observer:
+    """Watches the scoring; of several processes each watches its own images."""
+
+    def __call__(self, image: Scored) -> None:
+        """Called with each image, in the order in which they were added."""
+
+    def finish(self) -> None:
+        """Called once on all processes when the last image is scored."""
+
+
 @dataclass
 class _Image:
     id: str
-    probs: Tensor  # (C, H, W) float32, on the engine's device
+    probs: dict[Inference, Tensor]  # (C, H, W) float32, on the engine's device
     rgb: Image
     target: Tensor
+
+
+Answers = dict[tuple[Inference, DenseCRF], Tensor]
+_Running = tuple[list[_Image], dict[Inference, "Future[list[list[Tensor]]]"]]
 
 
 class VariantScorer:
@@ -65,12 +85,14 @@ class VariantScorer:
         variants: name to variant; their order is the order of the tables.
         num_classes: C.
         engine: runs the CRFs; None where no variant has one.
-        observers: called with each `Scored` image, in the order of `add`.
+        observers: called with each `Scored` image.
 
     Attributes:
-        ids: images scored so far, in the order of `add`.
-        matrices: per variant one (C, C) int64 confusion matrix per image, rows the truth.
-        trimaps: per variant one (len(RADII), 2, C) int32 per image: hits and unions near the truth's boundaries.
+        inferences: what `add` must bring the probabilities of.
+        ids: images scored so far, in the order of `add`; after `finish` those of all processes.
+        matrices: per variant the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
+        trimaps: per variant (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
+        waited: seconds for which `add` and `finish` waited for CRFs.
     """
 
     def __init__(
@@ -79,18 +101,23 @@ class VariantScorer:
         num_classes: int,
         engine: Engine | None,
         *,
-        observers: Sequence[Callable[[Scored], None]] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.variants = dict(variants)
         self.num_classes = num_classes
         self.engine = engine
         self.observers = list(observers)
         self.ids: list[str] = []
-        self.matrices: dict[str, list[Matrix]] = {name: [] for name in variants}
-        self.trimaps: dict[str, list[npt.NDArray[np.int32]]] = {name: [] for name in variants}
-        self._models = tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf is not None))
+        self.matrices = Stack(list(variants), (num_classes, num_classes), np.int64)
+        self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
+        self.inferences = tuple(dict.fromkeys(v.inference for v in variants.values()))
+        self.waited = 0.0
+        self._models = {
+            inference: tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf and v.inference == inference))
+            for inference in self.inferences
+        }
         self._waiting: list[_Image] = []
-        self._running: deque[tuple[list[_Image], Future[list[list[Tensor]]]]] = deque()
+        self._running: deque[_Running] = deque()
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -101,21 +128,21 @@ class VariantScorer:
         if self.engine is not None:
             self.engine.close(cancel=error is not None)
 
-    def add(self, image_id: str, logits: Tensor, rgb: Image, target: Tensor) -> None:
+    def add(self, image_id: str, probs: Mapping[Inference, Tensor], rgb: Image, target: Tensor) -> None:
         """Take in one image; its scores may follow later.
 
         Args:
             image_id: its name in the lists.
-            logits: (C, H, W) float, at the image's own size.
+            probs: of each of `inferences` (C, H, W) float32 at the image's own size, sum 1 over C.
             rgb: (H, W, 3) uint8.
             target: (H, W) int64 ground truth; read, never written, and no engine sees it.
         """
-        probs = logits.detach().float().softmax(0)
-        image = _Image(image_id, probs, rgb, target.cpu())
+        image = _Image(image_id, {key: value.detach() for key, value in probs.items()}, rgb, target.cpu())
         if self.engine is None:
-            self._score(image, ())
+            self._score(image, {})
             return
-        image.probs = probs.to(self.engine.device)
+        device = self.engine.device
+        image.probs = {key: value.to(device) for key, value in image.probs.items()}
         self._waiting.append(image)
         if len(self._waiting) == self.engine.batch:
             self._submit()
@@ -123,19 +150,17 @@ class VariantScorer:
             self._collect()
 
     def finish(self) -> None:
-        """Wait for the CRF runs under way and score their images."""
+        """Wait for the CRF runs under way, score their images, and put together what several processes have scored."""
         self._submit()
         while self._running:
             self._collect()
-
-    def stacked(self) -> dict[str, Matrix]:
-        """Per variant the (N, C, C) int64 matrices of the images in `ids`."""
-        empty = np.zeros((0, self.num_classes, self.num_classes), dtype=np.int64)
-        return {name: np.stack(found) if found else empty for name, found in self.matrices.items()}
-
-    def stacked_trimaps(self) -> dict[str, npt.NDArray[np.int32]]:
-        """Per variant the (N, len(RADII), 2, C) hits and unions of the images in `ids`, of which there is one."""
-        return {name: np.stack(found) for name, found in self.trimaps.items()}
+        everyone = processes.gather((self.ids, self.matrices.images, self.trimaps.images))
+        ids, matrices, trimaps = zip(*everyone, strict=True)
+        self.ids, self.matrices.images, self.trimaps.images = _dealt(ids), _dealt(matrices), _dealt(trimaps)
+        if len(set(self.ids)) < len(self.ids):
+            raise RuntimeError("an image was scored twice")
+        for observer in self.observers:
+            observer.finish()
 
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.
@@ -143,33 +168,51 @@ class VariantScorer:
         Raises:
             InputError: none of the images has a labelled pixel.
         """
-        if not any(matrix.any() for matrices in self.matrices.values() for matrix in matrices):
+        if not any(len(cells) for image in self.matrices.images for cells, _ in image.values()):
             raise InputError(f"none of the {len(self.ids)} images scored has a labelled pixel; see data.val_list.")
-        return {name: scores(matrices) for name, matrices in self.stacked().items()}
+        return {name: scores(stacked) for name, stacked in self.matrices.items()}
 
     def _submit(self) -> None:
         if self._waiting and self.engine is not None:
             batch, self._waiting = self._waiting, []
-            answer = self.engine.submit([item.probs for item in batch], [readonly(i.rgb) for i in batch], self._models)
-            self._running.append((batch, answer))
+            guides = [readonly(image.rgb) for image in batch]
+            answers = {
+                inference: self.engine.submit([image.probs[inference] for image in batch], guides, models)
+                for inference, models in self._models.items()
+                if models
+            }
+            self._running.append((batch, answers))
 
     def _collect(self) -> None:
-        batch, answer = self._running.popleft()
-        for image, after in zip(batch, answer.result(), strict=True):
+        batch, answers = self._running.popleft()
+        started = time.perf_counter()
+        found = {inference: answer.result() for inference, answer in answers.items()}
+        self.waited += time.perf_counter() - started
+        for i, image in enumerate(batch):
+            after: Answers = {}
+            for inference, per_image in found.items():
+                after |= {(inference, m): q for m, q in zip(self._models[inference], per_image[i], strict=True)}
             self._score(image, after)
 
-    def _score(self, image: _Image, answers: Sequence[Tensor]) -> None:
-        after = dict(zip(self._models, answers, strict=False))
+    def _score(self, image: _Image, after: Answers) -> None:
         labels = {
-            name: variant.labels(image.probs, after[variant.crf] if variant.crf is not None else None).cpu()
+            name: variant.labels(
+                image.probs[variant.inference], after[variant.inference, variant.crf] if variant.crf else None
+            )
             for name, variant in self.variants.items()
         }
-        count = RingCounter(image.target, self.num_classes)
+        count = RingCounter(image.target, self.num_classes, next(iter(image.probs.values())).device)
         rings = {name: count(prediction) for name, prediction in labels.items()}
         matrices = {name: counted.sum(0) for name, counted in rings.items()}
         self.ids.append(image.id)
-        for name, counted in rings.items():
-            self.matrices[name].append(matrices[name])
-            self.trimaps[name].append(hits_and_unions(counted.cumsum(0)[:-1]).astype(np.int32))
+        self.matrices.append(matrices)
+        self.trimaps.append({name: hits_and_unions(counted.cumsum(0)[:-1]) for name, counted in rings.items()})
         for observe in self.observers:
             observe(Scored(image.id, image.rgb, image.target, labels, matrices))
+
+
+def _dealt(hands: Sequence[list[Any]]) -> list[Any]:
+    """What was dealt out one by one to several processes, in its order."""
+    missing = object()
+    rounds = itertools.zip_longest(*hands, fillvalue=missing)
+    return [thing for dealt in rounds for thing in dealt if thing is not missing]

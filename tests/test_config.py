@@ -17,7 +17,7 @@ from src.validate import ENGINES as CHECKED_ENGINES
 from src.validate import PROTOCOLS as CHECKED_PROTOCOLS
 from src.validate import check_train
 
-CPU = Hardware("cpu", "32-true", False, 0, 1)
+CPU = Hardware("cpu", "32-true", channels_last=False, devices=1, nodes=1, workers=0, cores=1, cache=0)
 GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
 
 
@@ -91,5 +91,15 @@ def test_new_layers_learn_faster_only_beside_pretrained_ones():
 
 
 def test_what_the_user_says_goes_before_what_the_machine_suggests():
-    machine = detect(accelerator="cpu", precision="32-true", channels_last=True, workers=3)
+    said = (
+        "accelerator=cpu",
+        "precision=32-true",
+        "channels_last=true",
+        "workers=3",
+        "cache=1.5",
+        "devices=2",
+        "nodes=3",
+    )
+    machine = detect(config(*(f"trainer.{word}" for word in said)).trainer)
     assert (machine.precision, machine.channels_last, machine.workers) == ("32-true", True, 3)
+    assert (machine.devices, machine.nodes, machine.processes, machine.cache) == (2, 3, 6, 750_000_000)

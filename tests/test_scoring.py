@@ -60,7 +60,7 @@ def test_rings_are_bands_of_growing_width_around_boundaries():
     for ring, radius in enumerate(RADII):
         assert ((rings <= ring) == distance_by_hand(target, radius)).all()
     labels = random.integers(0, 21, target.shape)
-    counted = RingCounter(torch.from_numpy(target), 21)(torch.from_numpy(labels))
+    counted = RingCounter(torch.from_numpy(target), 21, torch.device("cpu"))(torch.from_numpy(labels))
     assert (counted.sum(0) == numpy_matrix(labels, target, 21)).all()
     near = np.where(rings <= 1, target, 255)
     assert (counted[:2].sum(0) == numpy_matrix(labels, near, 21)).all()

@@ -9,7 +9,8 @@ import torch
 
 from src import fusion
 from src.counting import confusion_matrix
-from src.variants import Variant, VariantScorer
+from src.inference import PLAIN
+from src.variants import Observer, Variant, VariantScorer
 from tests.crf.conftest import model
 
 CLASSES = 4
@@ -44,6 +45,14 @@ class Nonsense:
         self.closed = True
 
 
+@dataclass
+class Notes(Observer):
+    seen: list
+
+    def __call__(self, image):
+        self.seen.append(image)
+
+
 def sample(seed):
     rng = np.random.default_rng(seed)
     logits = torch.from_numpy(rng.normal(size=(CLASSES, 6, 9)).astype(np.float32))
@@ -61,9 +70,9 @@ def scored(request):
     }
     seen, samples = [], {f"image{i}": sample(i) for i in range(5)}
     engine = Nonsense(*request.param)
-    with VariantScorer(variants, CLASSES, engine, observers=[seen.append]) as scorer:
+    with VariantScorer(variants, CLASSES, engine, observers=[Notes(seen)]) as scorer:
         for name, (logits, rgb, target) in samples.items():
-            scorer.add(name, logits, rgb, target)
+            scorer.add(name, {PLAIN: logits.softmax(0)}, rgb, target)
         scorer.finish()
     return scorer, samples, seen
 
@@ -81,15 +90,15 @@ def test_a_crf_that_returns_nonsense_moves_its_own_score_and_no_target(scored):
 
 def test_matrices_are_those_of_each_image(scored):
     scorer, samples, _ = scored
-    for matrix, (logits, _, target) in zip(scorer.stacked()["none"], samples.values(), strict=True):
+    for matrix, (logits, _, target) in zip(scorer.matrices["none"], samples.values(), strict=True):
         assert (matrix == confusion_matrix(logits.argmax(0), target, CLASSES).numpy()).all()
-    assert (scorer.stacked()["crf"] == scorer.stacked()["crf_again"]).all()
+    assert (scorer.matrices["crf"] == scorer.matrices["crf_again"]).all()
 
 
 def test_without_images_there_are_no_scores():
     with VariantScorer({"none": Variant()}, CLASSES, None) as scorer:
         scorer.finish()
-    assert scorer.stacked()["none"].shape == (0, CLASSES, CLASSES)
+    assert scorer.matrices["none"].shape == (0, CLASSES, CLASSES)
 
 
 def test_variants_with_the_same_crf_share_one_run(scored):
@@ -107,5 +116,6 @@ def test_an_engine_that_fails_is_not_passed_over():
             return done
 
     with pytest.raises(MemoryError, match="no room"), VariantScorer({"crf": Variant(TWO)}, CLASSES, Broken()) as scorer:
-        scorer.add("image", *sample(0))
+        logits, rgb, target = sample(0)
+        scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
         scorer.finish()

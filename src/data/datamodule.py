@@ -2,23 +2,33 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from src import processes
+from src.data.cache import PixelCache
 from src.data.transforms import Augment, evaluation_sample
-from src.data.voc import VOCFolder
+from src.data.voc import UInt8Array, VOCFolder
 from src.errors import InputError
+
+
+class Reader(Protocol):
+    """A `VOCFolder`, or what remembers what it has read."""
+
+    def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
+        """Image (H, W, 3) and mask (H, W), both uint8 and the caller's own."""
+        ...
 
 
 class TrainSet(Dataset[dict[str, Any]]):
     """Augmented images; an item is asked for by (epoch, index), on which with the seed its randomness depends."""
 
-    def __init__(self, folder: VOCFolder, ids: list[str], augment: Augment, *, seed: int) -> None:
-        self.folder = folder
+    def __init__(self, reader: Reader, ids: list[str], augment: Augment, *, seed: int) -> None:
+        self.reader = reader
         self.ids = ids
         self.augment = augment
         self.seed = seed
@@ -27,18 +37,18 @@ class TrainSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Sample with image (3, crop, crop), mask (crop, crop) and id."""
+        """Sample with rgb (crop, crop, 3), mask (crop, crop) and id."""
         epoch, index = key
         generator = _generator(self.seed, epoch, index)
-        rgb, mask = self.folder.read_pair(self.ids[index])
+        rgb, mask = self.reader.read_pair(self.ids[index])
         return {**self.augment(rgb, mask, generator), "id": self.ids[index]}
 
 
 class EvalSet(Dataset[dict[str, Any]]):
     """Whole images, in the order of the list."""
 
-    def __init__(self, folder: VOCFolder, ids: list[str], protocol: Literal["voc", "squash224"]) -> None:
-        self.folder = folder
+    def __init__(self, reader: Reader, ids: list[str], protocol: Literal["voc", "squash224"]) -> None:
+        self.reader = reader
         self.ids = ids
         self.protocol = protocol
 
@@ -46,30 +56,42 @@ class EvalSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Sample with image, mask, rgb and id; see `evaluation_sample`."""
-        rgb, mask = self.folder.read_pair(self.ids[index])
+        """Sample with rgb, mask and id; see `evaluation_sample`."""
+        rgb, mask = self.reader.read_pair(self.ids[index])
         return {**evaluation_sample(rgb, mask, self.protocol), "id": self.ids[index]}
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """A permutation per epoch that depends on (seed, epoch) alone, as (epoch, index) pairs.
+    """A permutation per epoch as (epoch, index) pairs; of each batch the share of this process.
 
-    The epoch travels with the index to workers that outlive it. It is asked for when an iterator is made: Lightning's
-    `set_epoch` comes only after the first iterator of a resumed run.
+    It depends on (seed, epoch) alone, so the batches are the same however many processes share them out. An incomplete
+    last batch is left out: one image would break the BatchNorm of ASPP pooling. The epoch travels with the index to
+    workers that outlive it. It is asked for when an iterator is made: Lightning's `set_epoch` comes only after the
+    first iterator of a resumed run.
+
+    Args:
+        size: number of images.
+        batch_size: images per step of all processes together, a multiple of their number.
+        seed: of the permutation.
+        epoch: gives the number of the epoch that starts.
     """
 
-    def __init__(self, size: int, *, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(self, size: int, *, batch_size: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.batches = size // batch_size
         self.size = size
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
+        self.rank, self.processes = processes.rank(), processes.count()
 
     def __len__(self) -> int:
-        return self.size
+        return self.batches * self.batch_size // self.processes
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self.epoch()
-        generator = _generator(self.seed, epoch)
-        return iter([(epoch, i) for i in torch.randperm(self.size, generator=generator).tolist()])
+        order = torch.randperm(self.size, generator=_generator(self.seed, epoch))
+        batches = order[: self.batches * self.batch_size].reshape(self.batches, self.processes, -1)
+        return iter([(epoch, i) for i in batches[:, self.rank].flatten().tolist()])
 
 
 class SegmentationDataModule(pl.LightningDataModule):
@@ -84,10 +106,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         val_limit: the same for validation.
         left_out: by name of what was tuned on them, images that are not validated on.
         augment: from image and mask to a training sample.
-        batch_size: training images per step; an incomplete last batch is dropped.
+        batch_size: training images per step of all processes together; an incomplete last batch is dropped.
         protocol: how images are evaluated, `voc` or `squash224`.
         workers: processes that load training images.
         pin_memory: for transfers to a GPU.
+        cache: bytes of decoded images that may be kept in memory; 0 keeps none.
         seed: of order and augmentation.
     """
 
@@ -106,6 +129,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         protocol: Literal["voc", "squash224"],
         workers: int,
         pin_memory: bool,
+        cache: int,
         seed: int,
     ) -> None:
         super().__init__()
@@ -118,8 +142,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.protocol: Literal["voc", "squash224"] = protocol
         self.workers = workers
         self.pin_memory = pin_memory
+        self.cache = cache
         self.seed = seed
         self.folder: VOCFolder | None = None
+        self.pixels: PixelCache | None = None
 
     def prepare_data(self) -> None:
         """Find, download or generate the data; a second call finds it."""
@@ -168,40 +194,55 @@ class SegmentationDataModule(pl.LightningDataModule):
         assert self.folder is not None
         return {split: self.folder.fingerprint(self.ids(split)) for split in self.lists}
 
+    def remember(self) -> str:
+        """Keep decoded images from now on, if that is wanted and possible; gives what to say of it."""
+        ids = [*self.ids("train"), *self.ids("val")]
+        assert self.folder is not None
+        if self.cache == 0:
+            return "no decoded image is kept"
+        if not PixelCache.is_shared(self.workers):
+            return "no decoded image is kept: data workers share no memory on this system"
+        self.pixels = self.pixels or PixelCache(self.folder, ids, limit=self.cache)
+        return str(self.pixels)
+
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Augmented batches; fewer images than a batch is an error, not an empty epoch."""
         ids = self.ids("train")
-        assert self.folder is not None
         if len(ids) < self.batch_size:
             raise InputError(
                 f"recipe.batch_size={self.batch_size}: the training list '{self.lists['train'][0]}' of {self.root} has "
                 f"{len(ids)} images and an incomplete batch is dropped; use recipe.batch_size={len(ids)} or less."
             )
         return DataLoader(
-            TrainSet(self.folder, ids, self.augment, seed=self.seed),
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(ids), seed=self.seed, epoch=self._epoch),
-            drop_last=True,  # a last batch of one image would break the BatchNorm of ASPP pooling
+            TrainSet(self._reader(), ids, self.augment, seed=self.seed),
+            batch_size=self.batch_size // processes.count(),
+            sampler=EpochSampler(len(ids), batch_size=self.batch_size, seed=self.seed, epoch=self._epoch),
             **self._loading(),
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images one by one, each at its own size."""
-        return self.whole_images(self.ids("val"))
+        """Whole images one by one, each at its own size; of several processes each has others."""
+        ids = self.ids("val")
+        if len(ids) < processes.count():
+            raise InputError(f"{processes.count()} processes share {len(ids)} val images: use fewer (trainer.devices).")
+        return self.whole_images(ids)
 
     def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
-        """The same of any images."""
-        return DataLoader(self.samples(ids), batch_size=1, **self._loading())
+        """The same of any images; a process may get none."""
+        return DataLoader(self.samples(ids[processes.rank() :: processes.count()]), batch_size=1, **self._loading())
 
     def samples(self, ids: Sequence[str]) -> EvalSet:
         """The same without batches, workers and tensors of ids."""
-        self.setup()
-        assert self.folder is not None
-        return EvalSet(self.folder, list(ids), self.protocol)
+        return EvalSet(self._reader(), list(ids), self.protocol)
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The validation images: the test set's truth is not public."""
         return self.val_dataloader()
+
+    def _reader(self) -> Reader:
+        self.setup()
+        assert self.folder is not None
+        return self.pixels or self.folder
 
     def _epoch(self) -> int:
         """Number of the epoch that starts, also in a resumed run."""

@@ -1,43 +1,59 @@
-"""From image and mask to a sample: joint augmentation for training, none for evaluation."""
+"""From image and mask to a sample: joint augmentation for training, none for evaluation. All in uint8.
 
+What workers hand over is small: `rgb` (H, W, 3) uint8 and `mask` (H, W) uint8. `ready` makes the network's input of a
+batch of them, on whatever device it lies.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import ColorJitter
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
 from src.crf.model import MEAN, STD
 from src.data.voc import VOID
 from src.errors import InputError
 
+cv2.setNumThreads(0)  # workers share out the cores; and threads do not outlive a fork
+
 Pixels = npt.NDArray[np.uint8]
-_FILL = [
-    round(float(m) * 255) for m in MEAN
-]  # what a crop beyond the image shows: the mean colour, zero once normalised
+_FILL = [round(float(m) * 255) for m in MEAN]  # what a crop beyond the image shows: zero, nearly, once normalised
 _TRIES = 10  # crops drawn before an image without labels in sight is taken as it is
 
 PROTOCOLS = {"voc": None, "squash224": 224}  # name: side of the square that images are squashed to
 
 
-def normalize(image: Tensor) -> Tensor:
-    """(3, H, W) uint8 to float32 with ImageNet's mean and standard deviation."""
-    normalized: Tensor = F.normalize(F.to_dtype(image, torch.float32, scale=True), MEAN.tolist(), STD.tolist())
-    return normalized
+def ready(batch: Mapping[str, Any], *, channels_last: bool) -> dict[str, Any]:
+    """A batch of samples as a network and a loss take it.
+
+    Args:
+        batch: rgb (B, H, W, 3) uint8, mask (B, H, W) uint8, and whatever else, which is kept.
+        channels_last: memory format of the image.
+
+    Returns:
+        The same with image (B, 3, H, W) float32, ImageNet's mean and standard deviation taken out, and mask int64.
+    """
+    image = F.to_dtype(batch["rgb"].permute(0, 3, 1, 2), torch.float32, scale=True)
+    image = F.normalize(image, MEAN.tolist(), STD.tolist())
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return {**batch, "image": image.contiguous(memory_format=layout), "mask": batch["mask"].long()}
 
 
 class Augment:
-    """Random scale, crop, flip and colour jitter, the same for image and mask; one worker-safe draw per call.
+    """Random scale, crop, flip and colour jitter, the same for image and mask; all randomness from a generator.
 
     Args:
         crop: side of the square crop in px.
         scale: smallest and largest factor of the image's size.
         flip: probability of a horizontal flip.
-        jitter: strength of brightness, contrast, saturation (each 0..1) and hue (0..0.5).
+        jitter: strength of brightness, contrast, saturation (each 0..1) and hue (0..0.5), as torchvision's ColorJitter:
+            each by a factor from [1 - strength, 1 + strength], hue by a shift of up to so much of the circle, in random
+            order.
         squash: resize to `crop` x `crop` whatever the aspect, instead of scaling and cropping.
     """
 
@@ -47,7 +63,7 @@ class Augment:
         self.crop = crop
         self.scale = scale
         self.flip = flip
-        self.jitter = ColorJitter(**jitter)
+        self.jitter = [(*_JITTERS[name], amount) for name, amount in jitter.items() if amount > 0]
         self.squash = squash
 
     def __call__(self, rgb: Pixels, mask: Pixels, generator: torch.Generator) -> dict[str, Any]:
@@ -59,55 +75,102 @@ class Augment:
             generator: source of all randomness.
 
         Returns:
-            image (3, crop, crop) float32 normalised, mask (crop, crop) int64; beyond the image the mask is void.
+            rgb (crop, crop, 3) uint8 and mask (crop, crop) uint8; beyond the image the mask is void.
         """
-        image = tv_tensors.Image(torch.tensor(rgb).permute(2, 0, 1))
-        target = tv_tensors.Mask(torch.tensor(mask)[None])
         if self.squash:
-            image, target = _resize(image, target, self.crop, self.crop)
+            image, target = _resize(rgb, mask, self.crop, self.crop)
         else:
-            image, target = self._scale_and_crop(image, target, generator)
+            image, target = self._scale_and_crop(rgb, mask, generator)
         if _uniform(generator) < self.flip:
-            image, target = F.horizontal_flip(image), F.horizontal_flip(target)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-            image = self.jitter(image)
-        return {"image": normalize(image.as_subclass(Tensor)), "mask": target[0].as_subclass(Tensor).long()}
+            image, target = _array(cv2.flip(image, 1)), _array(cv2.flip(target, 1))
+        for i in torch.randperm(len(self.jitter), generator=generator).tolist():
+            change, centre, amount = self.jitter[i]
+            image = change(image, centre + amount * (2 * _uniform(generator) - 1))
+        return {"rgb": _tensor(image), "mask": _tensor(target)}
 
-    def _scale_and_crop(self, image: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _scale_and_crop(self, rgb: Pixels, mask: Pixels, generator: torch.Generator) -> tuple[Pixels, Pixels]:
         low, high = self.scale
         factor = low + (high - low) * _uniform(generator)
-        height, width = (max(1, round(side * factor)) for side in image.shape[-2:])
-        image, target = _resize(image, target, height, width)
-        pad = [0, 0, max(0, self.crop - width), max(0, self.crop - height)]  # left, top, right, bottom
-        image, target = F.pad(image, pad, fill=_FILL), F.pad(target, pad, fill=VOID)
+        height, width = (max(1, round(side * factor)) for side in mask.shape)
+        scaled, labels = _resize(rgb, mask, height, width)
         for _ in range(_TRIES):
-            top = int(_uniform(generator) * (image.shape[-2] - self.crop + 1))
-            left = int(_uniform(generator) * (image.shape[-1] - self.crop + 1))
-            window = F.crop(target, top, left, self.crop, self.crop)
+            top = int(_uniform(generator) * (max(height, self.crop) - self.crop + 1))
+            left = int(_uniform(generator) * (max(width, self.crop) - self.crop + 1))
+            window = labels[top : top + self.crop, left : left + self.crop]
             if (window != VOID).any():
                 break
-        return F.crop(image, top, left, self.crop, self.crop), window
+        seen = scaled[top : top + self.crop, left : left + self.crop]
+        if window.shape == (self.crop, self.crop):
+            return seen, window
+        image = np.full((self.crop, self.crop, 3), _FILL, dtype=np.uint8)
+        target = np.full((self.crop, self.crop), VOID, dtype=np.uint8)
+        image[: len(seen), : seen.shape[1]] = seen
+        target[: len(window), : window.shape[1]] = window
+        return image, target
 
 
 def evaluation_sample(rgb: Pixels, mask: Pixels, protocol: Literal["voc", "squash224"]) -> dict[str, Any]:
-    """The sample that is scored: image (3, H, W) float32, mask (H, W) int64, rgb (H, W, 3) uint8.
+    """The sample that is scored: rgb (H, W, 3) uint8, mask (H, W) uint8, both copies.
 
     `voc` keeps each image's own size; `squash224` resizes image and truth to 224 x 224, as the 2024 report did.
     """
-    image = torch.tensor(rgb).permute(2, 0, 1)
-    target = torch.tensor(mask)
     side = PROTOCOLS[protocol]
     if side is not None:
-        image, target = _resize(image, target[None], side, side)
-        target = target[0]
-    return {"image": normalize(image), "mask": target.long(), "rgb": image.permute(1, 2, 0).contiguous()}
+        rgb, mask = _resize(rgb, mask, side, side)
+    return {"rgb": torch.tensor(rgb), "mask": torch.tensor(mask)}
 
 
-def _resize(image: Tensor, target: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    size = [height, width]
-    nearest = InterpolationMode.NEAREST_EXACT
-    return F.resize(image, size, antialias=True), F.resize(target, size, interpolation=nearest)
+def _resize(rgb: Pixels, mask: Pixels, height: int, width: int) -> tuple[Pixels, Pixels]:
+    """Image bilinear with antialiasing, mask nearest."""
+    if mask.shape == (height, width):
+        return rgb, mask
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    image = image.as_strided(image.shape, (rgb.size, *image.stride()[1:]))  # which torch takes for channels-last: fast
+    scaled = interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    labels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return scaled[0].permute(1, 2, 0).numpy(), _array(labels)
+
+
+def adjust_brightness(rgb: Pixels, factor: float) -> Pixels:
+    """(H, W, 3) times a factor; this and the following as torchvision's of the same name, but rounded."""
+    return _array(cv2.addWeighted(rgb, factor, rgb, 0, 0))
+
+
+def adjust_contrast(rgb: Pixels, factor: float) -> Pixels:
+    """Blend with the image's mean luminance: factor 0 is all grey."""
+    mean = cv2.mean(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))[0]
+    return _array(cv2.addWeighted(rgb, factor, rgb, 0, (1 - factor) * mean))
+
+
+def adjust_saturation(rgb: Pixels, factor: float) -> Pixels:
+    """Blend with the luminance of each pixel: factor 0 is greyscale."""
+    grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return _array(cv2.addWeighted(rgb, factor, grey, 1 - factor, 0))
+
+
+def adjust_hue(rgb: Pixels, shift: float) -> Pixels:
+    """Turn the hue by `shift` of the circle, in steps of 1/256."""
+    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV_FULL)
+    hsv[..., 0] += np.uint8(round(shift * 256) % 256)  # wraps, as a circle does
+    return _array(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
+
+
+# Name to function and the argument that changes nothing.
+_JITTERS: dict[str, tuple[Callable[[Pixels, float], Pixels], float]] = {
+    "brightness": (adjust_brightness, 1.0),
+    "contrast": (adjust_contrast, 1.0),
+    "saturation": (adjust_saturation, 1.0),
+    "hue": (adjust_hue, 0.0),
+}
+
+
+def _array(found: Any) -> Pixels:
+    """What OpenCV gives, for the type checker."""
+    return np.asarray(found, dtype=np.uint8)
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels))
 
 
 def _uniform(generator: torch.Generator) -> float:

@@ -1,0 +1,76 @@
+"""Decoded images in memory that all data workers share: an image is decoded once per training, not per epoch."""
+
+import mmap
+import multiprocessing
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.data.voc import UInt8Array, VOCFolder
+
+_CHANNELS = 4  # red, green, blue, mask
+
+
+class PixelCache:
+    """Reads pairs of a `VOCFolder` as it does, and keeps as many as there is room for.
+
+    The memory is an anonymous mapping, which forked workers share and the system fills page by page as it is written
+    to: no file, nothing left behind, no limit of /dev/shm.
+
+    Args:
+        folder: where the images are read from.
+        ids: of the images that are kept.
+        limit: bytes of pixels at most.
+    """
+
+    def __init__(self, folder: VOCFolder, ids: Sequence[str], *, limit: int) -> None:
+        self.folder = folder
+        self.index = {image_id: i for i, image_id in enumerate(dict.fromkeys(ids))}
+        self.need = _estimate(folder, list(self.index))
+        room = max(mmap.PAGESIZE, min(limit, int(self.need * 1.2)))  # the estimate is one
+        self._pixels = np.frombuffer(mmap.mmap(-1, room), dtype=np.uint8)
+        table = mmap.mmap(-1, max(1, len(self.index)) * 3 * 8)
+        self._table = np.frombuffer(table, dtype=np.int64).reshape(-1, 3)  # start, height, width; height 0: not kept
+        self._used = np.frombuffer(mmap.mmap(-1, 8), dtype=np.int64)
+        self._lock = multiprocessing.Lock()
+
+    @staticmethod
+    def is_shared(workers: int) -> bool:
+        """Whether so many workers would share it: where they are forked, or there are none."""
+        return workers == 0 or multiprocessing.get_start_method() == "fork"
+
+    @property
+    def used(self) -> int:
+        """Bytes of pixels kept so far."""
+        return int(self._used[0])
+
+    def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
+        """As `VOCFolder.read_pair`; the arrays are the caller's own."""
+        row = self._table[self.index[image_id]]
+        with self._lock:
+            start, height, width = row.tolist()
+        if height:
+            area = height * width
+            kept = self._pixels[start : start + _CHANNELS * area]
+            return kept[: 3 * area].reshape(height, width, 3).copy(), kept[3 * area :].reshape(height, width).copy()
+        rgb, mask = self.folder.read_pair(image_id)
+        with self._lock:
+            start, size = self.used, _CHANNELS * mask.size
+            if row[1] == 0 and start + size <= len(self._pixels):  # nobody else was faster, and there is room
+                self._pixels[start : start + 3 * mask.size] = rgb.ravel()
+                self._pixels[start + 3 * mask.size : start + size] = mask.ravel()
+                self._used[0] += size
+                row[:] = start, *mask.shape
+        return rgb, mask
+
+    def __str__(self) -> str:
+        limit = len(self._pixels)
+        need = f"decoded images stay in memory, about {self.need / 1e9:.2f} GB"
+        return need if self.need <= limit else f"{need}, of which {limit / 1e9:.2f} GB have room (trainer.cache=GB)"
+
+
+def _estimate(folder: VOCFolder, ids: list[str], *, looked_at: int = 32) -> int:
+    """Bytes of all images, from the sizes of a few."""
+    some = ids[:: max(1, len(ids) // looked_at)]
+    pixels = [width * height for width, height in map(folder.size, some)]
+    return int(np.mean(pixels) * _CHANNELS * len(ids)) if pixels else 0

@@ -1,0 +1,79 @@
+"""From an image to the probabilities of its classes: one pass, several scales, mirrored, in windows."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from src.models.deeplab import resize_logits
+
+Network = Callable[[Tensor], Tensor]  # (1, 3, H, W) float32 normalised -> logits (1, C, h, w) at its own resolution
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How the network looks at an image; the probabilities of all its looks are averaged.
+
+    Attributes:
+        scales: factors of the image's size (Chen et al. 2018, sec. 4.2: 0.5, 0.75, 1, 1.25, 1.5, 1.75).
+        flip: also mirrored.
+        window: side in px of square windows that the (scaled) image is looked at through; None: at once.
+        overlap: share of a window that the next one sees again.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    window: int | None = None
+    overlap: float = 1 / 3
+
+
+PLAIN = Inference()  # the whole image, once
+
+
+@torch.no_grad()
+def probabilities(network: Network, image: Tensor, inference: Inference) -> Tensor:
+    """Probabilities (C, H, W) float32, sum 1 over C, of an image (1, 3, H, W) float32, normalised."""
+    size = (image.shape[-2], image.shape[-1])
+    total, looks = torch.zeros((), device=image.device), 0
+    for scale in inference.scales:
+        scaled = image if scale == 1 else _scaled(image, scale)
+        for mirrored in (False, True) if inference.flip else (False,):
+            seen = scaled.flip(-1) if mirrored else scaled
+            found = _one_look(network, seen, inference, size)
+            total, looks = total + (found.flip(-1) if mirrored else found), looks + 1
+    return total / looks
+
+
+def _scaled(image: Tensor, scale: float) -> Tensor:
+    size = [max(1, round(side * scale)) for side in image.shape[-2:]]
+    return interpolate(image, size, mode="bilinear", antialias=scale < 1, align_corners=False)
+
+
+def _one_look(network: Network, image: Tensor, inference: Inference, size: tuple[int, int]) -> Tensor:
+    """Probabilities (C, *size) of an image (1, 3, h, w)."""
+    if inference.window is None:
+        return resize_logits(network(image).float(), size)[0].softmax(0)
+    height, width = image.shape[-2:]
+    total: Tensor | None = None
+    seen = image.new_zeros(height, width)
+    for top in _starts(height, inference.window, inference.overlap):
+        for left in _starts(width, inference.window, inference.overlap):
+            here = (..., slice(top, top + inference.window), slice(left, left + inference.window))
+            part = image[here]
+            probs = resize_logits(network(part).float(), (part.shape[-2], part.shape[-1]))[0].softmax(0)
+            total = probs.new_zeros(len(probs), height, width) if total is None else total
+            total[here] += probs
+            seen[here] += 1
+    assert total is not None
+    probs = total / seen
+    return probs if (height, width) == size else resize_logits(probs[None], size)[0]
+
+
+def _starts(length: int, window: int, overlap: float) -> Iterator[int]:
+    """Where windows begin: evenly spread from one end to the other, overlapping by at least that share."""
+    count = 1 + math.ceil(max(0, length - window) / max(1, int(window * (1 - overlap))))
+    for i in range(count):
+        yield round(i * max(0, length - window) / max(1, count - 1))

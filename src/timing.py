@@ -1,0 +1,81 @@
+"""Where the time of an epoch goes: waiting for data, steps, validation. A line per epoch, columns in metrics.csv."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from rich import get_console  # that of the progress bar, which makes room for the line
+
+
+class EpochTimes(Callback):
+    """Measures on the clock of the process that drives the device.
+
+    A GPU works on while its process waits for data, so that what counts as waiting there may cost nothing; with `exact`
+    the device is waited for after each step, which costs a little and tells the two apart.
+
+    Args:
+        images: per step, of all processes together.
+        exact: wait for the device after each step.
+    """
+
+    def __init__(self, *, images: int, exact: bool) -> None:
+        self.images = images
+        self.exact = exact
+        self.spent = {"data": 0.0, "step": 0.0, "validation": 0.0}
+        self.steps = 0
+        self.mark = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin anew."""
+        self.spent = dict.fromkeys(self.spent, 0.0)
+        self.steps = 0
+        self.mark = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """What has passed since the last step was waiting."""
+        self._add("data")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """What has passed since the batch came was the step."""
+        if self.exact and pl_module.device.type == "cuda":
+            torch.cuda.synchronize()
+        self._add("step")
+        self.steps += 1
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What lies between the last step and this counts for neither."""
+        self.mark = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Scores have been read, so the device is done."""
+        self._add("validation")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the columns and print the line."""
+        training = self.spent["data"] + self.spent["step"]
+        rate = self.steps * self.images / training if training > 0 else 0.0
+        columns = {f"time/{name}": seconds for name, seconds in self.spent.items()} | {"time/images_per_second": rate}
+        pl_module.log_dict(columns, sync_dist=True)
+        keys = [key for key in ("train/loss", "val/miou") if self._has(trainer, key)]
+        scores = "  ".join(f"{key} {trainer.callback_metrics[key]:.4f}" for key in keys)
+        if trainer.is_global_zero:
+            epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+            line = f"epoch {epoch:<6} {scores}  {self._line(training, rate)}"
+            get_console().print(line, highlight=False, soft_wrap=True)
+
+    def _has(self, trainer: pl.Trainer, key: str) -> bool:
+        return key in trainer.callback_metrics and (key != "val/miou" or self.spent["validation"] > 0)
+
+    def _line(self, training: float, rate: float) -> str:
+        share = 100 * self.spent["data"] / training if training > 0 else 0.0
+        parts = [f"data {self.spent['data']:.1f} s ({share:.0f} %)", f"steps {self.spent['step']:.1f} s"]
+        if self.spent["validation"] > 0:
+            parts.append(f"validation {self.spent['validation']:.1f} s")
+        return f"{', '.join(parts)}; {rate:.1f} images/s"
+
+    def _add(self, name: str) -> None:
+        now = time.perf_counter()
+        self.spent[name] += now - self.mark
+        self.mark = now
