@@ -45,6 +45,7 @@ def command(
                     with open_dict(config):
                         config.variants = presets.expand(config.variants)
                 check(config)
+                sys.argv[1:] = presets.typed(sys.argv[1:])  # for the processes that a trainer of several starts
                 return body(config)
             except (InputError, HydraException) as error:
                 if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
@@ -54,7 +55,7 @@ def command(
                 )  # past Hydra, which would announce it in its own words
 
         def main() -> None:
-            if os.environ.pop(CHILD, None):
+            if os.environ.get(CHILD):  # kept: processes that this one starts end with the sweep, too
                 threading.Thread(target=_end_with_the_sweep, daemon=True).start()
             register_launcher()
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer

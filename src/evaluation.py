@@ -1,6 +1,7 @@
 """What `src.evaluate` scores: a run's checkpoint with the run's own config, or logits of any network from files."""
 
 import copy
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,12 +178,14 @@ def score_network(
     keep: Path | None,
 ) -> None:
     """Score a checkpoint filled into the task, from one pass over val; with `keep`, from logits in files."""
+    started = time.perf_counter()
     if keep is None:
         task.scorer = scorer
         trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
         score_logits(keep, data, scorer)
+    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False)
 
 
 def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:

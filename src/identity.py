@@ -46,8 +46,9 @@ def _hash(content: dict[str, Any]) -> str:
 def run_folder(config: DictConfig) -> RunFolder:
     """The folder of this config's training: `name`, or one made of the choices, the seed and the identity."""
     choices = [config[group].name for group in ("data", "backbone", "head", "loss", "recipe")]
-    name = config.name or "-".join([*choices, f"seed{config.seed}", training_identity(config)])
-    return RunFolder(Path(config.runs) / name)
+    made = "-".join([*choices, f"seed{config.seed}", training_identity(config)])
+    name = made if config.name is None else str(config.name)
+    return RunFolder(Path(str(config.runs)) / name)
 
 
 def scored_folder(config: DictConfig, folder: RunFolder) -> RunFolder:

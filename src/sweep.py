@@ -44,6 +44,7 @@ class Sweep:
     def __init__(self, jobs: Sequence[Job], *, at_once: int, console: Console) -> None:
         self.jobs = jobs
         self.console = console
+        self.at_once = at_once
         self.free = list(range(at_once))
         self.ended = 0
         self.failed = 0
@@ -113,7 +114,8 @@ class Sweep:
         if self.threads is not None:
             environment = {"OMP_NUM_THREADS": str(self.threads), "NUMBA_NUM_THREADS": str(self.threads)} | environment
         if self.devices:
-            environment["CUDA_VISIBLE_DEVICES"] = self.devices[slot % len(self.devices)]
+            share = self.devices[slot :: self.at_once] or [self.devices[slot % len(self.devices)]]
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(share)
         with folder.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "src.train", *presets.typed(job.options), "hydra.mode=RUN"],

@@ -179,6 +179,13 @@ class SegmentationTask(pl.LightningModule):
         scheduler = self.scheduler(optimizer, mode=mode_of(self.monitor))
         return [optimizer], [{"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor, "strict": False}]
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm of the whole gradient; Lightning refuses fused optimisers even where nothing is scaled."""
+        if gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network: plain dicts, so that `weights_only=True` reads them."""
         checkpoint["seglab"] = self.provenance

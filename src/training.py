@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -20,7 +19,6 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import Logger, WandbLogger
-from lightning.pytorch.profilers import PyTorchProfiler
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 from torch.nn.parallel import DistributedDataParallel
@@ -34,7 +32,7 @@ from src.hardware import Hardware
 from src.metrics import MetricsFile
 from src.runs import RunFolder
 from src.task import SegmentationTask, mode_of
-from src.timing import EpochTimes
+from src.timing import EpochTimes, OperatorTimes
 from src.variants import Observer, VariantScorer
 
 
@@ -58,7 +56,6 @@ def trainer(config: DictConfig, machine: Hardware, folder: RunFolder, loggers: l
         check_val_every_n_epoch=recipe.val_every,
         gradient_clip_val=recipe.gradient_clip,
         accumulate_grad_batches=recipe.accumulate,
-        profiler=_profiler(folder) if chosen.profile else None,
     )
 
 
@@ -106,6 +103,7 @@ def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
         RichProgressBar(leave=False),
         FiniteLoss(folder),
         EpochTimes(images=recipe.batch_size, exact=config.trainer.profile),
+        *([OperatorTimes(folder.path / "profile")] if config.trainer.profile else []),
         ModelCheckpoint(
             folder.path,
             filename=folder.best.stem,
@@ -125,13 +123,6 @@ def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
     if recipe.ema is not None:
         found.append(EMAWeightAveraging(decay=recipe.ema))
     return found
-
-
-def _profiler(folder: RunFolder) -> PyTorchProfiler:
-    """Which operations take the time of the first steps: a table, and a trace for chrome://tracing or Perfetto."""
-    (folder.path / "profile").mkdir(parents=True, exist_ok=True)
-    schedule = torch.profiler.schedule(wait=2, warmup=2, active=6, repeat=1)
-    return PyTorchProfiler(dirpath=folder.path / "profile", filename="operations", schedule=schedule)
 
 
 @contextmanager
@@ -255,6 +246,7 @@ def _hush() -> None:
         r".*exists and is not empty.*",  # a resumed run writes into its own folder
         r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.metrics
         r".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # the task makes its network's input
+        r".*callbacks used to create the checkpoint need to be provided.*",  # a checkpoint is scored without them
         r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
     ):
         warnings.filterwarnings("ignore", message=message)

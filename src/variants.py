@@ -162,6 +162,15 @@ class VariantScorer:
         for observer in self.observers:
             observer.finish()
 
+    def account(self, seconds: float) -> str:
+        """Where the time of scoring went, given how long it took, in words."""
+        crf = ""
+        if self.engine is not None:
+            crf = (
+                f": CRFs ran for {self.engine.busy:.1f} s beside the network, {self.waited:.1f} s were waited for them"
+            )
+        return f"{len(self.ids)} images in {seconds:.1f} s{crf}"
+
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.
 

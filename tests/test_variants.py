@@ -26,6 +26,7 @@ class Nonsense:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     asked: list = field(default_factory=list)
     closed: bool = False
+    busy: float = 0.0
 
     def submit(self, probs, rgb, models):
         self.asked.append((len(probs), models))

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Protocol
@@ -20,11 +21,13 @@ class Engine(Protocol):
         device: where the probabilities that it takes and gives lie.
         batch: how many images it takes at a time.
         ahead: how many batches may be under way.
+        busy: seconds that CRFs have run so far, of all processes together.
     """
 
     device: torch.device
     batch: int
     ahead: int
+    busy: float
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
         """Start a batch.
@@ -53,6 +56,7 @@ class NumbaEngine:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.busy = 0.0
         self._executor = ThreadPoolExecutor(1)
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
@@ -64,10 +68,13 @@ class NumbaEngine:
 
         if not cpu.is_compiled():
             print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
-        return [
+        started = time.perf_counter()
+        found = [
             [torch.from_numpy(q) for q in cpu.infer(readonly(p.numpy()), image, models, threads=self.threads)]
             for p, image in zip(probs, rgb, strict=True)
         ]
+        self.busy += time.perf_counter() - started
+        return found
 
     def close(self, *, cancel: bool) -> None:
         """See `Engine`."""
@@ -82,16 +89,19 @@ class TorchEngine:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.busy = 0.0
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
         """See `Engine`; a GPU works on while this returns."""
         from src.crf.gpu import infer
 
         done: Future[list[list[Tensor]]] = Future()
+        started = time.perf_counter()
         try:
             done.set_result(infer(probs, rgb, models))
         except Exception as error:
             done.set_exception(error)
+        self.busy += time.perf_counter() - started
         return done
 
     def close(self, *, cancel: bool) -> None:
@@ -109,28 +119,36 @@ class PyDenseCRFEngine:
         context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
         self._executor = ProcessPoolExecutor(processes, mp_context=context)
         self.ahead = 2 * processes
+        self.busy = 0.0
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
         """See `Engine`."""
         (one,), (image,) = probs, rgb
-        answer = self._executor.submit(pydensecrf.infer, one.numpy(), image, models)
+        answer = self._executor.submit(_timed_reference, one.numpy(), image, models)
         done: Future[list[list[Tensor]]] = Future()
-        answer.add_done_callback(lambda answer: _hand_on(answer, done))
+        answer.add_done_callback(lambda answer: self._hand_on(answer, done))
         return done
+
+    def _hand_on(self, answer: "Future[tuple[list[FloatArray], float]]", done: "Future[list[list[Tensor]]]") -> None:
+        """What a process answered, as tensors of a batch of one."""
+        if answer.cancelled():
+            done.cancel()
+        elif (error := answer.exception()) is not None:
+            done.set_exception(error)
+        else:
+            found, seconds = answer.result()
+            self.busy += seconds
+            done.set_result([[torch.from_numpy(q) for q in found]])
 
     def close(self, *, cancel: bool) -> None:
         """See `Engine`."""
         self._executor.shutdown(wait=not cancel, cancel_futures=True)
 
 
-def _hand_on(answer: "Future[list[FloatArray]]", done: "Future[list[list[Tensor]]]") -> None:
-    """What a process answered, as tensors of a batch of one."""
-    if answer.cancelled():
-        done.cancel()
-    elif (error := answer.exception()) is not None:
-        done.set_exception(error)
-    else:
-        done.set_result([[torch.from_numpy(q) for q in answer.result()]])
+def _timed_reference(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> tuple[list[FloatArray], float]:
+    """What pydensecrf answers, and its seconds."""
+    started = time.perf_counter()
+    return pydensecrf.infer(probs, rgb, models), time.perf_counter() - started
 
 
 ENGINES: dict[str, Callable[[str, int], Engine]] = {
