@@ -6,7 +6,7 @@ ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage bench-report test-cluster clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage bench-report test-slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,7 +77,7 @@ bench-coverage: setup ## how often the tables' intervals hold the truth, by simu
 bench-report: setup ## how long a report takes on counts of all of VOC2012 val
 	$(RUN) -m benchmarks.report $(ARGS)
 
-test-cluster: setup ## sweeps through submitit's local executor and a local Ray, which this installs
+test-slow: setup ## what takes minutes: submitit's local executor and a local Ray, which this installs; two processes on real images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
 	$(RUN) -m pytest -m slow $(ARGS)
 

@@ -103,7 +103,7 @@ def test_a_trained_network_is_scored_with_other_variants_not_trained_again(tmp_p
     ("launcher", "package"), [("submitit_local", "hydra_plugins.hydra_submitit_launcher"), ("ray", "ray")]
 )
 def test_other_launchers_run_the_same_jobs(tmp_path, launcher, package):
-    pytest.importorskip(package, reason=f"{package} is not installed: make test-cluster")
+    pytest.importorskip(package, reason=f"{package} is not installed: make test-slow")
     words = [*SHORT, "loss=focal", "seed=1,2", f"hydra/launcher={launcher}"]
     run("train", "-m", *words, cwd=tmp_path, timeout=400)
     assert len(results(tmp_path)) == 2

@@ -55,6 +55,7 @@ def test_without_pydensecrf_only_its_engine_is_gone(tmp_path):
     subprocess.run([sys.executable, "-c", program], env=without, cwd=tmp_path, check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_reference_serves_the_command(tmp_path):
     pytest.importorskip("pydensecrf")
     from tests.conftest import TINY

@@ -1,0 +1,55 @@
+"""What ends a training says why, and how to go on."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from src.errors import InputError
+from src.guards import FiniteLoss, memory_for
+from src.runs import RunFolder
+
+CPU = SimpleNamespace(device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_names_the_images(tmp_path, loss):
+    guard = FiniteLoss(RunFolder(tmp_path))
+    trainer = SimpleNamespace(current_epoch=3)
+    guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(1.0)}, {"id": ["a", "b"]}, 6)
+    with pytest.raises(InputError, match=r"step 7 in epoch 3 is not finite; its images are c, d; no epoch is complete"):
+        guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["c", "d"]}, 7)
+
+
+class Greedy(torch.nn.Module):
+    """A network that has memory for so many images."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+        self.layer = torch.nn.Conv2d(3, 4, 1)
+        self.device = torch.device("cpu")
+        self.trainer = SimpleNamespace(precision_plugin=SimpleNamespace(train_step_context=nullcontext))
+
+    def forward(self, image):
+        if len(image) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.layer(image)
+
+    def loss(self, logits, target):
+        return {"loss": torch.nn.functional.cross_entropy(logits, target)}
+
+
+@pytest.mark.parametrize(
+    ("most", "says"), [(7, r"16 images .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=4"), (1, "smaller .*crop")]
+)
+def test_out_of_memory_says_how_many_fit(most, says):
+    task = Greedy(most)
+    with pytest.raises(InputError, match=says), memory_for(task, batch_size=16, crop=8):
+        task(torch.zeros(16, 3, 8, 8))
+
+
+def test_other_errors_are_left_alone():
+    with pytest.raises(RuntimeError, match="shape"), memory_for(Greedy(9), batch_size=16, crop=8):
+        raise RuntimeError("shape mismatch")
