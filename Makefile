@@ -64,9 +64,9 @@ lint: setup ## style, format and types
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
 
-bench: setup ## step and start-up times beside torchvision and segmentation_models.pytorch
+bench: setup ## one table of all ratios: input, step, scoring, memory, start, beside torchvision and others
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
-	$(RUN) -m benchmarks.step_time $(ARGS)
+	$(RUN) -m benchmarks $(ARGS)
 
 bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_SAMPLE
 	$(RUN) -m benchmarks.crf $(ARGS)

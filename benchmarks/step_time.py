@@ -1,46 +1,51 @@
-"""Time of a training step beside two libraries', and of the train command's start: `python -m benchmarks.step_time`.
+"""Time of a training step beside two libraries', and of the train command's start.
 
 A step is forward, cross-entropy at the image's size, backward and Adam, on random images. The contestants take turns
-step by step, so that whatever else the machine does falls on all of them alike. They are not the same network: smp's
-ASPP and decoder use separable convolutions, hence the columns with parameters and multiplications.
+step by step. They are not all the same network: smp's ASPP and decoder use separable convolutions, and torchvision's
+output stride is 8, hence the columns with parameters and multiplications of the second table.
 """
 
-import argparse
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import segmentation_models_pytorch as smp
 import torch
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.segmentation import deeplabv3_resnet101
 
+from benchmarks.rows import Row, in_turns, ratios
 from src.losses import cross_entropy
 from src.models.backbones import resnet
-from src.models.deeplab import DeepLabV3Plus, resize_logits
+from src.models.deeplab import DeepLabV3, DeepLabV3Plus, resize_logits
 
 CLASSES = 21
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+CUDA = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CUDA else "cpu")
+BATCH, SIZE = (16, 512) if CUDA else (4, 224)
+PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16 FLOP/s by the makers' data sheets
 
 
-@dataclass
+@dataclass(frozen=True)
 class Contestant:
-    name: str
     build: Callable[[], nn.Module]
-    fast: bool  # bfloat16 autocast and channels-last
+    amp: bool  # bfloat16 autocast
+    tuned: bool  # channels-last and fused Adam, as we train
+    compiled: bool = False
 
 
-def ours() -> nn.Module:
-    return DeepLabV3Plus(resnet("resnet101", output_stride=16, native_output_stride=8), CLASSES)
+def backbone(stride: int):
+    return resnet("resnet101", output_stride=stride, native_output_stride=8)
+
+
+def plus() -> nn.Module:
+    return DeepLabV3Plus(backbone(16), CLASSES)
 
 
 def library() -> nn.Module:
@@ -51,111 +56,109 @@ def torchvision_v3() -> nn.Module:
     return deeplabv3_resnet101(weights=None, weights_backbone=None, num_classes=CLASSES)
 
 
-CONTESTANTS = [  # bf16: autocast and channels-last; fp32: both libraries' default
-    Contestant("SegLab V3+ OS 16, bf16", ours, fast=True),
-    Contestant("SegLab V3+ OS 16, fp32", ours, fast=False),
-    Contestant("smp V3+ OS 16, bf16", library, fast=True),
-    Contestant("smp V3+ OS 16, fp32", library, fast=False),
-    Contestant("torchvision V3 OS 8, fp32", torchvision_v3, fast=False),
-]
+CONTESTANTS = {
+    "V3+ OS 16": Contestant(plus, amp=True, tuned=True),
+    "V3 OS 8": Contestant(lambda: DeepLabV3(backbone(8), CLASSES), amp=True, tuned=True),
+    "V3 OS 16": Contestant(lambda: DeepLabV3(backbone(16), CLASSES), amp=True, tuned=True),
+    "V3+ OS 16, plain fp32": Contestant(plus, amp=False, tuned=False),
+    "smp V3+ OS 16": Contestant(library, amp=CUDA, tuned=False),
+    "smp V3+ OS 16, tuned": Contestant(library, amp=True, tuned=True),
+    "torchvision V3 OS 8": Contestant(torchvision_v3, amp=CUDA, tuned=False),
+}
+if CUDA:
+    CONTESTANTS["V3+ OS 16, compiled"] = Contestant(plus, amp=True, tuned=True, compiled=True)
 
 
 def stepper(contestant: Contestant, images: Tensor, target: Tensor) -> Callable[[], float]:
     """A function that makes one step and returns its seconds."""
-    layout = torch.channels_last if contestant.fast else torch.contiguous_format
+    layout = torch.channels_last if contestant.tuned else torch.contiguous_format
     network = contestant.build().to(DEVICE, memory_format=layout).train()
-    images = images.to(memory_format=layout)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    forward = torch.compile(network) if contestant.compiled else network
+    images = images.contiguous(memory_format=layout)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=contestant.tuned)
 
     def step() -> float:
+        if CUDA:
+            torch.cuda.synchronize()
         start = time.perf_counter()
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=contestant.fast):
-            output = network(images)
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=contestant.amp):
+            output = forward(images)
             logits = output["out"] if isinstance(output, dict) else output
-            loss = cross_entropy(resize_logits(logits, (target.shape[1], target.shape[2])), target)
+            loss = cross_entropy(resize_logits(logits.float(), (target.shape[1], target.shape[2])), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if DEVICE.type == "cuda":
+        if CUDA:
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
     return step
 
 
-def measure_steps(*, steps: int, batch: int, size: int, progress: Progress) -> dict[str, list[float]]:
+def measure(progress: Progress, *, rounds: int = 7) -> tuple[list[Row], Table]:
+    """Rows for the table of all ratios, and a table of what the contestants are."""
     torch.manual_seed(0)
-    images = torch.randn(batch, 3, size, size, device=DEVICE)
-    target = torch.randint(0, CLASSES, (batch, size, size), device=DEVICE)
-    steppers = {contestant.name: stepper(contestant, images, target) for contestant in CONTESTANTS}
-    times: dict[str, list[float]] = {name: [] for name in steppers}
-    task = progress.add_task("steps", total=(steps + 1) * len(steppers))
-    for round_ in range(steps + 1):
-        for name, step in steppers.items():
-            seconds = step()
-            if round_ > 0:  # the first one allocates and chooses kernels
-                times[name].append(seconds)
-            progress.advance(task)
-    return times
+    torch.backends.cudnn.benchmark = True
+    images = torch.randn(BATCH, 3, SIZE, SIZE, device=DEVICE)
+    target = torch.randint(0, CLASSES, (BATCH, SIZE, SIZE), device=DEVICE)
+    turns = {name: stepper(contestant, images, target) for name, contestant in CONTESTANTS.items()}
+    times = in_turns(turns, rounds=rounds, progress=progress, what=f"steps of {BATCH} x {SIZE} px")
+    return (_gpu_rows(times) if CUDA else _cpu_rows(times)), _details(times)
 
 
-def measure_start(*, runs: int, progress: Progress) -> list[float]:
-    """Seconds of `python -m src.train --help`; empty, and said, where it fails."""
-    times: list[float] = []
-    for _ in progress.track(range(runs), description="start-up"):
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "src.train", "--help"], capture_output=True, text=True)
-        if done.returncode != 0:
-            progress.console.print(f"start-up not measured: {done.stderr.strip().splitlines()[-1]}", markup=False)
-            return []
-        times.append(time.perf_counter() - start)
-    return times
+def _row(times: dict[str, list[float]], ours: str, theirs: str, target: str, note: str = "") -> Row:
+    shown = [f"{1000 * statistics.median(times[name]):.0f} ms" for name in (ours, theirs)]
+    precision = "" if CUDA else ", fp32"
+    beside = f"{theirs}{precision if 'tuned' not in theirs else ', bf16 channels-last'} {shown[1]}"
+    return Row(f"step, R-101 {ours}{note}", shown[0], beside, ratios(times[theirs], times[ours]), target)
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{cpu}, {torch.get_num_threads()} threads"
-    return f"{device}, torch {torch.__version__}, segmentation_models_pytorch {smp.__version__}"
+def _cpu_rows(times: dict[str, list[float]]) -> list[Row]:
+    return [
+        _row(times, "V3 OS 8", "torchvision V3 OS 8", ">= 2.5", " (the same network)"),
+        _row(times, "V3 OS 16", "torchvision V3 OS 8", ">= 2.5", " (stride as we train)"),
+        _row(times, "V3+ OS 16", "torchvision V3 OS 8", ""),
+        _row(times, "V3+ OS 16", "V3+ OS 16, plain fp32", ""),
+        _row(times, "V3+ OS 16", "smp V3+ OS 16", ""),
+        _row(times, "V3+ OS 16", "smp V3+ OS 16, tuned", ""),
+    ]
 
 
-def cost(contestant: Contestant, size: int) -> list[str]:
-    """Parameters in millions and multiplications of one image's forward pass in thousand millions."""
+def _gpu_rows(times: dict[str, list[float]]) -> list[Row]:
+    rows = []
+    for ours in ("V3+ OS 16", "V3+ OS 16, compiled"):
+        rows += [_row(times, ours, theirs, ">= 1.3") for theirs in ("smp V3+ OS 16", "torchvision V3 OS 8")]
+    return rows
+
+
+def _details(times: dict[str, list[float]]) -> Table:
+    peak = next((flops for name, flops in PEAKS.items() if CUDA and name in torch.cuda.get_device_name()), None)
+    table = Table("step", "median ms", "min - max", "images/s", "M par.", "GMAC/image", "share of bf16 peak")
+    for name, contestant in CONTESTANTS.items():
+        seconds = statistics.median(times[name])
+        parameters, multiplications = cost(contestant)
+        share = f"{100 * 6 * multiplications * BATCH / seconds / peak:.0f} %" if peak else ""  # forward and twice back
+        spread = f"{1000 * min(times[name]):.0f} - {1000 * max(times[name]):.0f}"
+        numbers = (f"{1000 * seconds:.0f}", spread, f"{BATCH / seconds:.1f}", f"{parameters / 1e6:.1f}")
+        table.add_row(name, *numbers, f"{multiplications / 1e9:.1f}", share)
+    return table
+
+
+def cost(contestant: Contestant) -> tuple[int, float]:
+    """Parameters, and multiplications of one image's forward pass."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network = contestant.build().eval()
-        network(torch.empty(1, 3, size, size))
-    return [f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f}", f"{counter.get_total_flops() / 2e9:.1f}"]
+        network(torch.empty(1, 3, SIZE, SIZE))
+    return sum(p.numel() for p in network.parameters()), counter.get_total_flops() / 2
 
 
-def row(name: str, times: list[float], reference: float | None) -> list[str]:
-    median = statistics.median(times)
-    ratio = "" if reference is None else f"{median / reference:.2f}"
-    return [name, f"{median:.3f}", f"{min(times):.3f}", f"{max(times):.3f}", ratio]
+def start(progress: Progress, *, rounds: int = 5) -> list[Row]:
+    """Seconds until `python -m src.train --help` has ended."""
 
+    def turn() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "src.train", "--help"], capture_output=True, check=True)
+        return time.perf_counter() - started
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each, after one warm-up")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--size", type=int, default=224, help="pixels a side, a multiple of 16 (smp)")
-    options = parser.parse_args()
-
-    console = Console()
-    with Progress(console=console) as progress:
-        times = measure_steps(steps=options.steps, batch=options.batch, size=options.size, progress=progress)
-        start = measure_start(runs=5, progress=progress)
-
-    title = f"Training step, ResNet-101, {options.batch} x {options.size} px, {options.steps} steps"
-    table = Table("", "median s", "min", "max", "ratio", "M par.", "GMAC", title=title, caption=machine())
-    first = statistics.median(times[CONTESTANTS[0].name])
-    for contestant in CONTESTANTS:
-        table.add_row(*row(contestant.name, times[contestant.name], first), *cost(contestant, options.size))
-    if start:
-        table.add_section()
-        table.add_row(*row("src.train --help", start, None))
-    console.print(table)
-
-
-if __name__ == "__main__":
-    main()
+    times = in_turns({"help": turn}, rounds=rounds, progress=progress, what="start-up")["help"]
+    return [Row("src.train --help", f"{statistics.median(times):.2f} s", "2 s", [t / 2 for t in times], "<= 1")]
