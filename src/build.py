@@ -28,7 +28,7 @@ from src.variants import Variant, VariantScorer
 
 def hardware(config: DictConfig) -> Hardware:
     """What the machine is good at, with the config's say in it."""
-    found = detect(config.trainer)
+    found = detect(config.trainer, jobs=config.get("jobs", 1))
     size = config.recipe.batch_size if "batch_size" in config.recipe else 0
     least = 1 if found.accelerator in ("cuda", "gpu") else 2  # on CPUs BatchNorm is not joined over processes
     if found.processes > 1 and (size % found.processes or size // found.processes < least):

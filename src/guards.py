@@ -9,9 +9,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from src import processes
 from src.errors import InputError
 from src.runs import RunFolder
 from src.task import SegmentationTask
+
+_TOO_MANY = "out of memory with {} images in a step of a device"
 
 
 class FiniteLoss(Callback):
@@ -83,11 +86,13 @@ def memory_for(task: SegmentationTask, *, batch_size: int, crop: int) -> Iterato
         if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         error.__traceback__ = None  # which holds the tensors of the step
+        if processes.count() > 1:  # which would all have to try: half is a guess
+            raise InputError(f"{_TOO_MANY.format(batch_size)}; try half as many: recipe.batch_size.") from None
         raise InputError(_advice(_largest(task, batch_size // 2, crop), batch_size)) from None
 
 
 def _advice(fits: int, batch_size: int) -> str:
-    most = f"out of memory with {batch_size} images of a device's step"
+    most = _TOO_MANY.format(batch_size)
     if fits == 0:
         return (
             f"{most}, and two are too many as well: try a smaller recipe.augment.crop or trainer.precision=bf16-mixed."

@@ -54,7 +54,7 @@ class Hardware:
         return f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{joined}"
 
 
-def detect(chosen: Any) -> Hardware:
+def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
     """Fill in what is left to the machine, "auto" or None.
 
     bfloat16 autocast where the arithmetic exists (CUDA compute capability 8, AMX, AVX512-BF16); channels-last wherever
@@ -62,6 +62,7 @@ def detect(chosen: Any) -> Hardware:
 
     Args:
         chosen: the config group `trainer`.
+        jobs: trainings at a time, which share the memory.
 
     Raises:
         InputError: a device is asked for that is not there.
@@ -85,7 +86,7 @@ def detect(chosen: Any) -> Hardware:
     workers = chosen.workers
     if workers is None:
         workers = min(8, cores) if is_cuda else min(2, cores - 1)
-    cache = free_memory() // 3 if chosen.cache == "auto" else int(float(chosen.cache) * 1e9)
+    cache = free_memory() // (3 * jobs) if chosen.cache == "auto" else int(float(chosen.cache) * 1e9)
     return Hardware(
         accelerator, precision, channels_last, devices, int(chosen.nodes), workers, cores=cores, cache=cache // devices
     )

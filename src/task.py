@@ -74,7 +74,7 @@ class SegmentationTask(pl.LightningModule):
         self.new_layers_lr_factor = new_layers_lr_factor
         self.pretrained = pretrained
         self.channels_last = channels_last
-        self.frozen = _freeze(network, pretrained) if frozen_batchnorm else []
+        self.frozen = _freeze(network, pretrained) if frozen_batchnorm else frozenset()
         self._trained: list[Any] = [torch.compile(network) if compiled else network]  # in a list: not another submodule
         self.seed = seed
         self.provenance = dict(provenance)
@@ -97,8 +97,8 @@ class SegmentationTask(pl.LightningModule):
         if batch_idx == 0:
             torch.manual_seed((self.seed * 10_007 + self.current_epoch) * 1_009 + self.global_rank)
             torch.backends.cudnn.benchmark = True  # crops are all of one size, images that are scored are not
-            for norm in self.frozen:
-                norm.eval()
+            for name in self.frozen:
+                self.network.get_submodule(name).eval()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch; every term of it is logged."""
@@ -197,14 +197,17 @@ class SegmentationTask(pl.LightningModule):
             self.log(key, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=shown, sync_dist=True)
 
 
-def _freeze(network: nn.Module, pretrained: frozenset[str]) -> list[nn.Module]:
-    """Stop the training of pretrained BatchNorm; gives these modules, which must also stay in evaluation mode."""
-    found: list[nn.Module] = []
+def _freeze(network: nn.Module, pretrained: frozenset[str]) -> frozenset[str]:
+    """Stop the training of pretrained BatchNorm; gives the names of what must also stay in evaluation mode.
+
+    Names, since SyncBN puts other modules in their place.
+    """
+    found = []
     for name, module in network.named_modules():
         if isinstance(module, NORMS) and f"{name}.weight" in pretrained:
             module.requires_grad_(False)
-            found.append(module)
-    return found
+            found.append(name)
+    return frozenset(found)
 
 
 def _average_buffers(network: nn.Module) -> None:

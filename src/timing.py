@@ -83,7 +83,7 @@ class EpochTimes(Callback):
 
 
 class OperatorTimes(Callback):
-    """Profiles a few steps of the first epoch: a table of operators, and a trace for Perfetto or chrome://tracing.
+    """Profiles a few steps of the first epoch that is trained: a table of operators, and a trace for Perfetto or chrome://tracing.
 
     Args:
         folder: for `operators.txt` and `trace.json`, made when they are written.
@@ -93,13 +93,15 @@ class OperatorTimes(Callback):
         self.folder = folder
         self.first = first
         self.last = last
+        self.done = False
         self.profiler: torch.profiler.profile | None = None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Begin when kernels have been chosen and caches filled."""
-        if trainer.current_epoch == 0 and batch_idx == self.first and trainer.is_global_zero:
+        if not self.done and batch_idx == self.first and trainer.is_global_zero:
+            self.done = True
             self.profiler = torch.profiler.profile()
             self.profiler.start()
 
@@ -113,7 +115,7 @@ class OperatorTimes(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         key = "self_cuda_time_total" if pl_module.device.type == "cuda" else "self_cpu_time_total"
         table = self.profiler.key_averages().table(sort_by=key, row_limit=30)
-        (self.folder / "operators.txt").write_text(f"steps {self.first} to {batch_idx} of the first epoch\n{table}")
+        (self.folder / "operators.txt").write_text(f"steps {self.first} to {batch_idx} of the epoch\n{table}")
         self.profiler.export_chrome_trace(str(self.folder / "trace.json"))
         get_console().print(f"profile     {self.folder}/operators.txt and trace.json", highlight=False, soft_wrap=True)
         self.profiler = None

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from src import build
+from src.task import _freeze
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
 from tests.test_config import CPU, config
@@ -59,17 +60,18 @@ def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_pat
 
 
 def test_frozen_norms_stay_and_the_rest_learns():
-    settled = config("backbone=resnet18", "backbone.weights=none", "recipe=demo")
-    task, _ = build.task(settled, CPU, fingerprint={})
-    names = frozenset(name for name, _ in task.network.backbone.named_parameters(prefix="backbone"))
-    from src.task import _freeze
-
-    frozen = _freeze(task.network, names)
-    assert len(frozen) == 20 and all(name.startswith("backbone") for name in names)  # of ResNet-18
-    assert not any(parameter.requires_grad for norm in frozen for parameter in norm.parameters())
-    learning = [name for name, parameter in task.network.named_parameters() if parameter.requires_grad]
-    assert "backbone.conv1.weight" in "".join(learning) or any("conv1" in name for name in learning)
-    assert any("classifier" in name and name.endswith("bias") for name in learning)
+    task, _ = build.task(config("backbone=resnet18", "backbone.weights=none", "recipe=demo"), CPU, fingerprint={})
+    pretrained = frozenset(name for name, _ in task.network.backbone.named_parameters(prefix="backbone"))
+    task.frozen = _freeze(task.network, pretrained)
+    assert len(task.frozen) == 20  # of ResNet-18
+    task.train()
+    task.on_train_batch_start({}, 0)
+    for name, module in task.network.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            is_ours = name in task.frozen
+            assert is_ours == name.startswith("backbone") != module.training
+            assert all(parameter.requires_grad != is_ours for parameter in module.parameters())
+    assert task.network.backbone.training
 
 
 @pytest.mark.parametrize(
