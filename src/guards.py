@@ -105,13 +105,16 @@ def _advice(fits: int, batch_size: int) -> str:
 
 def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
     """The first of `batch_size` and its halves, down to 2, of which a step goes through; 0 if none does."""
+    device = task.trainer.strategy.root_device
+    task.to(device)  # Lightning takes the task off it when a training fails
     task.zero_grad(set_to_none=True)
+    state = [torch.zeros_like(parameter) for parameter in task.parameters() for _ in range(2)]  # Adam's
     while batch_size >= 2:
-        if task.device.type == "cuda":
+        if device.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            image = torch.zeros(batch_size, 3, crop, crop, device=task.device)
-            target = torch.zeros(batch_size, crop, crop, dtype=torch.int64, device=task.device)
+            image = torch.zeros(batch_size, 3, crop, crop, device=device)
+            target = torch.zeros(batch_size, crop, crop, dtype=torch.int64, device=device)
             with task.trainer.precision_plugin.train_step_context():
                 task.loss(task(image), target)["loss"].backward()
             return batch_size
@@ -119,4 +122,5 @@ def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
             batch_size //= 2
         finally:
             task.zero_grad(set_to_none=True)
+    del state
     return 0

@@ -37,14 +37,20 @@ PLAIN = Inference()  # the whole image, once
 def probabilities(network: Network, image: Tensor, inference: Inference) -> Tensor:
     """Probabilities (C, H, W) float32, sum 1 over C, of an image (1, 3, H, W) float32, normalised."""
     size = (image.shape[-2], image.shape[-1])
-    total, looks = torch.zeros((), device=image.device), 0
+    total: Tensor | None = None
+    count = 0
+    for found in _looks(network, image, inference, size):
+        total, count = found if total is None else total.add_(found), count + 1
+    assert total is not None
+    return total.div_(count) if count > 1 else total
+
+
+def _looks(network: Network, image: Tensor, inference: Inference, size: tuple[int, int]) -> Iterator[Tensor]:
     for scale in inference.scales:
         scaled = image if scale == 1 else _scaled(image, scale)
-        for mirrored in (False, True) if inference.flip else (False,):
-            seen = scaled.flip(-1) if mirrored else scaled
-            found = _one_look(network, seen, inference, size)
-            total, looks = total + (found.flip(-1) if mirrored else found), looks + 1
-    return total / looks
+        yield _one_look(network, scaled, inference, size)
+        if inference.flip:
+            yield _one_look(network, scaled.flip(-1), inference, size).flip(-1)
 
 
 def _scaled(image: Tensor, scale: float) -> Tensor:

@@ -30,7 +30,8 @@ class Greedy(torch.nn.Module):
         self.most = most
         self.layer = torch.nn.Conv2d(3, 4, 1)
         self.device = torch.device("cpu")
-        self.trainer = SimpleNamespace(precision_plugin=SimpleNamespace(train_step_context=nullcontext))
+        precision, strategy = SimpleNamespace(train_step_context=nullcontext), SimpleNamespace(root_device=self.device)
+        self.trainer = SimpleNamespace(precision_plugin=precision, strategy=strategy)
 
     def forward(self, image):
         if len(image) > self.most:
