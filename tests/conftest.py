@@ -18,7 +18,13 @@ SAMPLE = ROOT.parent / "shared" / "data"
 # A network and a data set as small as they come, for runs of the real commands.
 TINY = [
     *("data=shapes", "data.prepare.train=8", "data.prepare.val=3", "data.prepare.height=64", "data.prepare.width=64"),
-    *("backbone=resnet18", "backbone.weights=none", "recipe=adam_plateau", "recipe.scheduler.patience=0"),
+    *(
+        "backbone=resnet18",
+        "backbone._target_=tests.tiny.backbone",
+        "backbone.weights=none",
+        "recipe=adam_plateau",
+        "recipe.scheduler.patience=0",
+    ),
     *("recipe.epochs=4", "recipe.batch_size=4", "recipe.augment.crop=48", "recipe.optimizer.lr=1e-3", "crf=deeplabv2"),
 ]
 
