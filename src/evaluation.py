@@ -185,7 +185,7 @@ def score_network(
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
         score_logits(keep, data, scorer)
-    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False)
+    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)
 
 
 def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:

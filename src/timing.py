@@ -62,7 +62,7 @@ class EpochTimes(Callback):
         keys = [key for key in ("train/loss", "val/miou") if self._has(trainer, key)]
         scores = "  ".join(f"{key} {trainer.callback_metrics[key]:.4f}" for key in keys)
         if trainer.is_global_zero:
-            epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+            epoch = f"{trainer.current_epoch}/{(trainer.max_epochs or 0) - 1}"  # from 0, as the progress bar counts
             line = f"epoch {epoch:<6} {scores}  {self._line(training, rate)}"
             get_console().print(line, highlight=False, soft_wrap=True)
 
