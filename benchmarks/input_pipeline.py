@@ -21,7 +21,7 @@ from torchvision.transforms import functional as F
 
 from benchmarks.rows import Row, in_turns, ratios
 from src.data.cache import PixelCache
-from src.data.datamodule import TrainSet
+from src.data.sets import TrainSet
 from src.data.transforms import Augment, ready
 from src.data.voc import VOCFolder, locate
 

@@ -20,6 +20,7 @@ from src.inference import PLAIN
 from src.logits import read_resized
 from src.runs import RunFolder
 from src.task import SegmentationTask
+from src.trainer import scoring_trainer
 from src.variants import VariantScorer
 
 
@@ -133,7 +134,7 @@ def score(
             score_logits(source.path, data, scorer)
         else:
             task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-            trainer = training.scoring_trainer(machine, folder)
+            trainer = scoring_trainer(machine, folder)
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
     if processes.is_main(settled):

@@ -39,6 +39,13 @@ class Hardware:
         """Of all machines."""
         return self.devices * self.nodes
 
+    def share(self, batch_size: int) -> str:
+        """What becomes of a batch where processes share it, in words."""
+        if self.processes == 1:
+            return ""
+        each = batch_size // self.processes
+        return f"; batch and learning rate are those of all: {batch_size} images a step, {each} on each"
+
     @property
     def device(self) -> str:
         """The accelerator as torch names it."""

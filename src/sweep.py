@@ -114,8 +114,7 @@ class Sweep:
         if self.threads is not None:
             environment = {"OMP_NUM_THREADS": str(self.threads), "NUMBA_NUM_THREADS": str(self.threads)} | environment
         if self.devices:
-            share = self.devices[slot :: self.at_once] or [self.devices[slot % len(self.devices)]]
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(share)
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(self.devices, slot, self.at_once))
         with folder.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "src.train", *presets.typed(job.options), "hydra.mode=RUN"],
@@ -173,6 +172,11 @@ def _epochs(folder: RunFolder) -> int:
 def _because(status: int) -> str:
     """What is known of a process that was killed."""
     return f" (signal {-status}; 9 is often the system running out of memory)." if status < 0 else "."
+
+
+def _share(devices: Sequence[str], slot: int, at_once: int) -> list[str]:
+    """Those of one of the jobs that run at a time: all of them for one job, one each where there are more jobs."""
+    return list(devices[slot::at_once]) or [devices[slot % len(devices)]]
 
 
 def _devices() -> list[str]:

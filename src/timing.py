@@ -100,7 +100,8 @@ class OperatorTimes(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Begin when kernels have been chosen and caches filled."""
-        if not self.done and batch_idx == self.first and trainer.is_global_zero:
+        first = min(self.first, int(trainer.num_training_batches) - 1)
+        if not self.done and batch_idx == first and trainer.is_global_zero:
             self.done = True
             self.profiler = torch.profiler.profile()
             self.profiler.start()
@@ -115,7 +116,7 @@ class OperatorTimes(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         key = "self_cuda_time_total" if pl_module.device.type == "cuda" else "self_cpu_time_total"
         table = self.profiler.key_averages().table(sort_by=key, row_limit=30)
-        (self.folder / "operators.txt").write_text(f"steps {self.first} to {batch_idx} of the epoch\n{table}")
+        (self.folder / "operators.txt").write_text(f"up to step {batch_idx} of the epoch\n{table}")
         self.profiler.export_chrome_trace(str(self.folder / "trace.json"))
         get_console().print(f"profile     {self.folder}/operators.txt and trace.json", highlight=False, soft_wrap=True)
         self.profiler = None

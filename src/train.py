@@ -43,10 +43,16 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     started = time.monotonic()
     resume = resume_path(config, folder)
 
-    from src import build, evaluation, results, training  # torch from here on: mistakes in the config were told before
+    from src import (
+        build,
+        evaluation,
+        results,
+        trainer,
+        training,
+    )  # torch from here on: mistakes in the config were told before
 
     machine = build.hardware(config)
-    console.print(f"machine     {machine}")
+    console.print(f"machine     {machine}{machine.share(config.recipe.batch_size)}", soft_wrap=True)
     data = build.datamodule(config, machine)
     data.prepare_data()
     fingerprint = data.fingerprint()
@@ -61,12 +67,12 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         folder.write_config(config)
 
     with training.loggers(config, folder) as loggers, build.scorer(config, machine) as scorer:
-        trainer = training.trainer(config, machine, folder, loggers)
-        best = training.fit(config, trainer, task, data, folder, resume)
+        fitting = trainer.fitting_trainer(config, machine, folder, loggers)
+        best = training.fit(config, fitting, task, data, folder, resume)
         console.print(f"best        {best['key']} {best['value']:.4f}{training.when(best)}; scoring it")
         scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
         keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)
-        evaluation.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
+        evaluation.score_network(folder.best, task, fitting, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
     if is_main(config):
         seconds = round(time.monotonic() - started, 1)

@@ -14,8 +14,9 @@ from src.validate import check_tune
 def main(config: DictConfig) -> float:
     """Try settings until there are `trials`, write the best as a preset; returns its mIoU on the tuning images."""
     console = Console()
-    from src import build, evaluation, logits, training, tuning  # torch from here on
+    from src import build, evaluation, logits, tuning  # torch from here on
     from src.reporting import tuned
+    from src.trainer import scoring_trainer
 
     source, settled, machine, data = evaluation.prepare(config, typed_overrides())
     ids = tuning.choose_images(config, data)
@@ -28,7 +29,7 @@ def main(config: DictConfig) -> float:
     if source.checkpoint is not None:
         kept = folder.path / "logits"
         task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-        logits.keep(kept, ids, source.checkpoint, task, data, training.scoring_trainer(machine, folder), console)
+        logits.keep(kept, ids, source.checkpoint, task, data, scoring_trainer(machine, folder), console)
     engine = build.engine(settled, machine)
     try:
         search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)

@@ -54,6 +54,8 @@ def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_pat
     with (tmp_path / "runs" / "short" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert 0 < len(rows) < 45 and float(rows[0]["time/step"]) > 0 and "images/s" in done.stdout
+    profile = tmp_path / "runs" / "short" / "profile"
+    assert "aten::" in (profile / "operators.txt").read_text() and json.loads((profile / "trace.json").read_text())
     run("evaluate", "run=runs/short", "panels=0", cwd=tmp_path)
     run("report", "runs=runs/short", "resamples=100", cwd=tmp_path)
     assert (tmp_path / "reports").is_dir()

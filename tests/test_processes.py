@@ -23,7 +23,12 @@ def counts(folder):
 def test_a_training_shared_by_two_processes_leaves_one_run(tmp_path):
     done = warm_run("train", *TINY, *TWO, "recipe.epochs=1", "variants=fusion", "panels=2", "name=two", cwd=tmp_path)
     folder = tmp_path / "runs" / "two"
-    assert done.stdout.count("machine ") == 1 and "2 cpu" in done.stdout and done.stdout.count("run folder") == 1
+    assert (
+        done.stdout.count("machine ") == 1
+        and "2 cpu" in done.stdout
+        and "4 images a step, 2 on each" in done.stdout
+        and done.stdout.count("run folder") == 1
+    )
     assert len((folder / "metrics.csv").read_text().splitlines()) == 2
     assert json.loads((folder / "results.json").read_text())["images"] == 3
     assert len(list((folder / "panels").glob("*.png"))) == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from src.sweep import _share
 from tests.conftest import TINY, environment, run, warm_run
 
 SHORT = [*TINY, "recipe.epochs=2", "variants=none", "panels=0"]
@@ -96,6 +97,11 @@ def test_a_trained_network_is_scored_with_other_variants_not_trained_again(tmp_p
 
     report = warm_run("report", *words, "resamples=200", cwd=tmp_path)
     assert "crf raw fill" in report.stdout
+
+
+@pytest.mark.parametrize(("at_once", "shares"), [(1, ["abc"]), (2, ["ac", "b"]), (4, ["a", "b", "c", "a"])])
+def test_jobs_share_out_the_devices(at_once, shares):
+    assert ["".join(_share("abc", slot, at_once)) for slot in range(at_once)] == shares
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from src import processes
 from src.data.cache import PixelCache
-from src.data.datamodule import EpochSampler, EvalSet
+from src.data.sets import EpochSampler, EvalSet
 from src.data.shapes.dataset import prepare
 from src.data.voc import VOCFolder
 
