@@ -2,9 +2,11 @@
 
 A step is forward, cross-entropy at the image's size, backward and Adam, on random images. The contestants take turns
 step by step. They are not all the same network: smp's ASPP and decoder use separable convolutions, and torchvision's
-output stride is 8, hence the columns with parameters and multiplications of the second table.
+output stride is 8, hence the columns with parameters and multiplications of the second table. Its last column holds
+the arithmetic of a step against the peak in bfloat16: the data sheet's on a GPU, on a CPU that of a matrix product.
 """
 
+import math
 import statistics
 import subprocess
 import sys
@@ -131,9 +133,23 @@ def _gpu_rows(times: dict[str, list[float]]) -> list[Row]:
     return rows
 
 
+def _peak() -> float | None:
+    """FLOP/s in bfloat16; none for a GPU whose data sheet is not known here."""
+    if CUDA:
+        return next((flops for name, flops in PEAKS.items() if name in torch.cuda.get_device_name()), None)
+    a, b = torch.randn(2, 2048, 2048, dtype=torch.bfloat16)
+    fastest = math.inf
+    for _ in range(20):
+        started = time.perf_counter()
+        a @ b
+        fastest = min(fastest, time.perf_counter() - started)
+    return float(2 * 2048**3 / fastest)
+
+
 def _details(times: dict[str, list[float]]) -> Table:
-    peak = next((flops for name, flops in PEAKS.items() if CUDA and name in torch.cuda.get_device_name()), None)
+    peak = _peak()
     table = Table("step", "median ms", "min - max", "images/s", "M par.", "GMAC/image", "share of bf16 peak")
+    table.caption = f"peak {peak / 1e12:.2f} TFLOP/s" if peak else None
     for name, contestant in CONTESTANTS.items():
         seconds = statistics.median(times[name])
         parameters, multiplications = cost(contestant)
