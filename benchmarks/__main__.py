@@ -1,4 +1,4 @@
-"""All ratios in one table: `make bench`, or parts of it: `python -m benchmarks input step overlap memory start`."""
+"""All ratios in one table: `make bench`; or parts of it: `python -m benchmarks input step` (see `PARTS`)."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.rows import machine
 
-PARTS = ("input", "step", "overlap", "memory", "start")
+PARTS = ("input", "step", "overlap", "wait", "memory", "start")
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
             rows += found
         if "overlap" in wanted:
             rows += stages.overlap(progress, rounds=options.rounds)
+        if "wait" in wanted:
+            rows += stages.wait(progress)
         if "memory" in wanted:
             rows += stages.memory(progress)
         if "start" in wanted:

@@ -1,4 +1,4 @@
-"""Scoring with a CRF beside its two stages by themselves, and the memory of a training over its epochs."""
+"""Scoring with a CRF beside its two stages by themselves; what a training waits for data, and its memory."""
 
 import csv
 import os
@@ -66,40 +66,77 @@ def score(found, inputs, network, threads) -> float:
     return time.perf_counter() - started
 
 
-def memory(progress: Progress, *, epochs: int = 6) -> list[Row]:
-    """Resident memory of the training process when each epoch has ended; the first fills caches and is left out."""
+def wait(progress: Progress, *, epochs: int = 6) -> list[Row]:
+    """What a training on the sample waits for data beside its steps; the first epoch starts workers and is left out."""
+    cuda = torch.cuda.is_available()
+    backbone, batch = ("resnet101", 16) if cuda else ("resnet18", 8)
+    what = f"data wait, {backbone}, {batch} x 513 px"
+    if not (SAMPLE / "VOCdevkit").is_dir():
+        return [Row(what, "", f"no images in {SAMPLE}", [], "<= 0.05")]
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, "-m", "src.train", "data=shapes", f"data.root={folder}/data", "backbone=resnet18"),
-            *("backbone.weights=none", "recipe=demo", f"recipe.epochs={epochs}", "recipe.val_every=1", "name=run"),
+        metrics, training = train(
+            Path(folder),
             *(
-                "recipe.augment.crop=96",
-                "data.train_limit=96",
-                "data.val_limit=24",
-                f"runs={folder}/runs",
-                "variants=none",
+                "data=voc2012",
+                f"data.root={SAMPLE}",
+                f"backbone={backbone}",
+                "backbone.weights=none",
+                f"trainer.profile={cuda}",
             ),
-        ]
-        started = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            *(f"recipe.batch_size={batch}", f"recipe.epochs={epochs}", f"recipe.val_every={epochs}"),
+        )
+        task = progress.add_task("data wait over epochs", total=epochs)
+        while training.poll() is None:
+            time.sleep(0.2)
+            progress.update(task, completed=len(rows(metrics)))
+        progress.remove_task(task)
+        data, step = ([float(row[f"time/{name}"]) for row in rows(metrics)[1:]] for name in ("data", "step"))
+    if training.returncode != 0:
+        return [Row(what, "", "the training failed", [], "<= 0.05")]
+    shown = f"{1000 * np.median(data):.0f} ms"
+    return [Row(what, shown, f"steps of an epoch {np.median(step):.1f} s", ratios(data, step), "<= 0.05")]
+
+
+def memory(progress: Progress, *, epochs: int = 21) -> list[Row]:
+    """Resident memory of the training process when each epoch has ended: the later half beside the earlier one.
+
+    The first epoch fills caches and is left out.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        metrics, training = train(
+            Path(folder),
+            *("data=shapes", f"data.root={folder}/data", "data.train_limit=96", "data.val_limit=24"),
+            *("backbone=resnet18", "backbone.weights=none", "recipe=demo", "recipe.augment.crop=96"),
+            *(f"recipe.epochs={epochs}", "recipe.val_every=1"),
+        )
         held: list[float] = []
         task = progress.add_task("memory over epochs", total=epochs)
-        while started.poll() is None:
+        while training.poll() is None:
             time.sleep(0.05)
-            if rows(Path(folder, "runs", "run", "metrics.csv")) > len(held):
-                status = Path(f"/proc/{started.pid}/status").read_text()
-                held.append(
-                    next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
-                )
+            if len(rows(metrics)) > len(held):
+                status = Path(f"/proc/{training.pid}/status").read_text()
+                size = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+                held.append(int(size) / 1024)
                 progress.advance(task)
         progress.remove_task(task)
-    if started.returncode != 0 or len(held) < 3:
-        return [Row("memory, last epoch to second", "", "the training failed", [], "1")]
-    what = f"memory, epochs 3 to {len(held)} to the second"
-    return [Row(what, f"{held[-1]:.0f} MB", f"{held[1]:.0f} MB", [later / held[1] for later in held[2:]], "1")]
+    if training.returncode != 0 or len(held) < 3:
+        return [Row("memory, later epochs beside earlier", "", "the training failed", [], "1")]
+    half = len(held) // 2
+    earlier, later = held[1 : 1 + half], held[-half:]
+    what = f"memory, epochs {len(held) - half + 1} to {len(held)}"
+    beside = f"epochs 2 to {1 + half} {np.median(earlier):.0f} MB"
+    return [Row(what, f"{np.median(later):.0f} MB", beside, ratios(later, earlier), "1")]
 
 
-def rows(path: Path) -> int:
+def train(folder: Path, *choices: str) -> tuple[Path, subprocess.Popen[bytes]]:
+    """Start a training; returns where its metrics will be, and its process."""
+    where = ("name=run", f"runs={folder}/runs", "variants=none", "logger=csv")
+    command = [sys.executable, "-m", "src.train", *choices, *where]
+    return folder / "runs" / "run" / "metrics.csv", subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
-        return 0
+        return []
     with path.open(newline="") as file:
-        return sum(1 for _ in csv.DictReader(file))
+        return list(csv.DictReader(file))

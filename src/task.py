@@ -176,8 +176,9 @@ class SegmentationTask(pl.LightningModule):
             batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
             steps = math.ceil(batches / self.trainer.accumulate_grad_batches) * (self.trainer.max_epochs or 1)
             return [optimizer], [{"scheduler": self.scheduler(optimizer, total_iters=steps), "interval": "step"}]
+        when = {"interval": "epoch", "frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}
         scheduler = self.scheduler(optimizer, mode=mode_of(self.monitor))
-        return [optimizer], [{"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor, "strict": False}]
+        return [optimizer], [{"scheduler": scheduler, "monitor": self.monitor, **when}]
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
