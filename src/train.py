@@ -69,6 +69,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     with training.loggers(config, folder) as loggers, build.scorer(config, machine) as scorer:
         fitting = trainer.fitting_trainer(config, machine, folder, loggers)
         best = training.fit(config, fitting, task, data, folder, resume)
+        if early := training.cut_short(fitting, config):
+            console.print(f"stopped     {early}")
         console.print(f"best        {best['key']} {best['value']:.4f}{training.when(best)}; scoring it")
         scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
         keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
@@ -98,6 +98,15 @@ def _monitored(trainer: pl.Trainer) -> ModelCheckpoint:
     found = trainer.checkpoint_callback
     assert isinstance(found, ModelCheckpoint)
     return found
+
+
+def cut_short(trainer: pl.Trainer, config: DictConfig) -> str:
+    """What ended the training before its last epoch, in words; empty if nothing did."""
+    if trainer.current_epoch >= config.recipe.epochs:
+        return ""
+    stopped = any(isinstance(one, EarlyStopping) and one.stopped_epoch > 0 for one in trainer.callbacks)  # type: ignore[attr-defined]
+    key = "recipe.early_stopping" if stopped else "trainer.max_time"
+    return f"after {trainer.current_epoch} of {config.recipe.epochs} epochs by {key}={OmegaConf.select(config, key)}"
 
 
 def when(best: dict[str, Any]) -> str:

@@ -51,6 +51,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_chec
 def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_path):
     words = [*SHORT, "name=short", "recipe.epochs=90", "recipe.val_every=45", "trainer.max_time=00:00:00:01"]
     done = run("train", *words, "trainer.profile=true", cwd=tmp_path)
+    assert "of 90 epochs by trainer.max_time=00:00:00:01" in done.stdout
     with (tmp_path / "runs" / "short" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert 0 < len(rows) < 45 and float(rows[0]["time/step"]) > 0 and "images/s" in done.stdout
@@ -59,6 +60,12 @@ def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_pat
     run("evaluate", "run=runs/short", "panels=0", cwd=tmp_path)
     run("report", "runs=runs/short", "resamples=100", cwd=tmp_path)
     assert (tmp_path / "reports").is_dir()
+
+
+def test_training_ends_when_the_monitor_stalls(tmp_path):
+    still = ["recipe.optimizer.lr=1e-30", "recipe.early_stopping=2", "recipe.epochs=40"]  # BatchNorm settles
+    done = run("train", *SHORT, *still, "name=stalled", cwd=tmp_path)
+    assert "of 40 epochs by recipe.early_stopping=2" in done.stdout
 
 
 def test_frozen_norms_stay_and_the_rest_learns():
