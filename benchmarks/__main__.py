@@ -36,7 +36,8 @@ def main() -> None:
             rows += stages.memory(progress)
         if "start" in wanted:
             rows += step_time.start(progress, rounds=options.rounds)
-    table = Table("what", "ours", "beside", "ratio", "min - max", "target", title="All ratios", caption=machine())
+    columns = ("what", "ours", "beside", "ratio", "min - max", "target", "reached")
+    table = Table(*columns, title="All ratios", caption=machine())
     for row in rows:
         table.add_row(*row.cells())
     console.print(table)

@@ -16,13 +16,21 @@ class Row:
     ours: str
     beside: str
     ratios: list[float]  # one for each round, in which all contestants had their turn
-    target: str
+    target: str  # ">= 2", "<= 1.2", or empty
 
     def cells(self) -> list[str]:
         if not self.ratios:
-            return [self.what, self.ours, self.beside, "not measured", "", self.target]
-        spread = f"{min(self.ratios):.2f} - {max(self.ratios):.2f}"
-        return [self.what, self.ours, self.beside, f"{statistics.median(self.ratios):.2f}", spread, self.target]
+            return [self.what, self.ours, self.beside, "not measured", "", self.target, ""]
+        median = statistics.median(self.ratios)
+        digits = 3 if median < 0.1 else 2
+        spread = f"{min(self.ratios):.{digits}f} - {max(self.ratios):.{digits}f}"
+        return [self.what, self.ours, self.beside, f"{median:.{digits}f}", spread, self.target, self.reached(median)]
+
+    def reached(self, median: float) -> str:
+        if not self.target:
+            return ""
+        sense, bound = self.target.split()
+        return "yes" if (median >= float(bound) if sense == ">=" else median <= float(bound)) else "no"
 
 
 def in_turns(
