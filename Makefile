@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  || echo "pydensecrf could not be built (no C++ compiler?): all works but crf.engine=pydensecrf and its tests"
 	@touch $@
 
-demo: setup ## train and score a small network on generated images, about 3 minutes on two cores
+demo: setup ## train and score a small network on generated images, 3 to 5 minutes on two cores
 	$(RUN) -m src.train data=shapes backbone=resnet18 backbone.weights=none recipe=demo crf=deeplabv2 name=demo $(ARGS)
 
 # Small enough for 25 minutes on two cores: random weights, small crops, few epochs.
