@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from omegaconf import DictConfig
 
 from src import processes
+from src.cores import usable_cores
 from src.crf.model import Image, effective_sigma
 from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
@@ -110,11 +112,18 @@ class Extremes(Observer):
     def finish(self) -> None:
         """See `Observer`: of several processes, the one that has the most extreme image of a kind draws it."""
         everyone = processes.gather({key: held.score for key, held in self.held.items()})
-        for (name, end), held in self.held.items():
-            scores = [theirs.get((name, end), -math.inf) for theirs in everyone]
+        mine = []
+        for key in self.held:
+            scores = [theirs.get(key, -math.inf) for theirs in everyone]
             if scores.index(max(scores)) == processes.rank():
-                with replacing(self.folder / f"{name}-{end}.webp") as temporary:
-                    panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
+                mine.append(key)
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(self._draw, mine))
+
+    def _draw(self, key: tuple[str, str]) -> None:
+        held = self.held[key]
+        with replacing(self.folder / f"{'-'.join(key)}.webp") as temporary:
+            panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
 
 
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:

@@ -15,6 +15,7 @@ _GAP = 6
 _TITLE = 20
 _RIGHT = np.array([222, 226, 230], dtype=np.uint8)
 _WRONG = np.array([204, 37, 41], dtype=np.uint8)
+_VOID = np.array([255, 255, 255], dtype=np.uint8)
 
 
 def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: tuple[str, ...]) -> Image.Image:
@@ -45,17 +46,21 @@ def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: tu
 
 def overlay(rgb: Pixels, labels: Labels) -> Pixels:
     """(H, W, 3): the image in grey with the classes' colours over it; background stays grey, void is white."""
-    colour = voc_palette()[labels].astype(np.float32)
-    grey = rgb.mean(-1, keepdims=True).repeat(3, -1)
-    share = np.where(labels == 0, 0.0, 0.7)[..., None]
-    mixed = share * colour + (1 - share) * grey
-    return np.where((labels == VOID)[..., None], 255, mixed).astype(np.uint8)
+    red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
+    grey = (red + green + blue)[..., None] / 3
+    share = np.float32(0.7) * (np.arange(256) != 0)
+    weighted = share[:, None] * voc_palette()
+    mixed = weighted.astype(np.float32)[labels] + (1 - share)[labels][..., None] * grey
+    mixed[labels == VOID] = 255
+    picture: Pixels = mixed.astype(np.uint8)
+    return picture
 
 
 def error_map(labels: Labels, target: Labels) -> Pixels:
     """(H, W, 3): red where labelled pixels differ, grey where they agree, white where the truth is void."""
-    picture = np.where((labels == target)[..., None], _RIGHT, _WRONG)
-    return np.where((target == VOID)[..., None], np.uint8(255), picture).astype(np.uint8)
+    kind = np.where(target == VOID, 2, labels != target)
+    picture: Pixels = np.stack([_RIGHT, _WRONG, _VOID])[kind]
+    return picture
 
 
 def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], classes: tuple[str, ...]) -> Image.Image:
