@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import hydra
@@ -120,22 +120,23 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def sentence(error: Exception, name: str, words: list[str]) -> str:
+def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:
     """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones.
 
     Args:
         error: what was raised.
         name: of the root config.
         words: of the command line.
+        besides: keys that the command has besides those of the config.
     """
     if isinstance(error.__cause__, InputError):  # raised while an object was made of its config
         error = error.__cause__
     if isinstance(error, InputError):
         return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
-    return _misspelt_key(name, words) or str(error).partition("\nConfig search path")[0].strip()
+    return _misspelt_key(name, words, besides) or str(error).partition("\nConfig search path")[0].strip()
 
 
-def _misspelt_key(name: str, typed: list[str]) -> str | None:
+def _misspelt_key(name: str, typed: list[str], besides: Collection[str]) -> str | None:
     """The first `key=value` of the command line whose key does not exist, with the keys that do."""
     words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
     groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
@@ -145,19 +146,19 @@ def _misspelt_key(name: str, typed: list[str]) -> str | None:
         except HydraException:
             return None  # the choice is wrong, not the key: Hydra's message lists the choices
         for override in OverridesParser.create().parse_overrides([word for word in words if word not in groups]):
-            if (problem := _unknown(config, override.key_or_group)) is not None:
+            if (problem := _unknown(config, override.key_or_group, besides)) is not None:
                 return problem
     return None
 
 
-def _unknown(config: DictConfig, key: str) -> str | None:
+def _unknown(config: DictConfig, key: str, besides: Collection[str]) -> str | None:
     node: Any = config
     path: list[str] = []
     for part in key.split("@")[0].replace("/", ".").split("."):
         if part == "hydra":
             return None
         if not OmegaConf.is_dict(node) or part not in node:
-            valid = sorted(map(str, node)) if OmegaConf.is_dict(node) else []
+            valid = sorted({*map(str, node), *(besides if not path else ())}) if OmegaConf.is_dict(node) else []
             close = difflib.get_close_matches(part, valid, n=1)
             where = f"in {'.'.join(path)}" if path else "among the options"
             hint = f" Did you mean {'.'.join([*path, close[0]])}?" if close else ""

@@ -49,7 +49,8 @@ def asked(config: DictConfig) -> Question:
     try:
         jobs = expand(words)
     except HydraException as error:
-        raise InputError(sentence(error, "train", words)) from error
+        own = [str(key) for key in config if key != "options"]
+        raise InputError(sentence(error, "train", words, besides=own)) from error
     return of_sweep(of_jobs(jobs), words, title=config.title, text=config.question, baseline=config.baseline)
 
 

@@ -44,6 +44,7 @@ from tests.conftest import run
         ("report", "", r"nothing to report on: give table=NAME"),
         ("report", "runs=nowhere", r"runs=nowhere: there is no such folder"),
         ("report", "table=losses bakbone=resnet18", r"no 'bakbone' among the options. Did you mean backbone\?"),
+        ("report", "table=losses basline=focal", r"no 'basline' among the options. Did you mean baseline\?"),
         ("check", "data.train_limit=0", r"data.train_limit=0: must be a whole number"),
     ],
 )
