@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.crf.model import Image
 from src.data.voc import VOC_CLASSES
-from src.runs import RunFolder, replacing
+from src.files import replacing
+from src.runs import RunFolder
 from src.scoring import Matrix, scores, trimap_miou
 
 _LABELS = dict(enumerate(VOC_CLASSES)) | {255: "void"}

@@ -8,7 +8,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from src.errors import InputError
-from src.runs import replacing
+from src.files import replacing
 
 
 class MetricsFile(Logger):

@@ -27,6 +27,7 @@ from rich.progress import (
 )
 
 from src.errors import InputError
+from src.files import alone
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt on a broken connection
 TIMEOUT = 30.0  # seconds without a byte
@@ -46,13 +47,16 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
     if found := locate(root):
         return found
     archive = root / PurePosixPath(urlsplit(url).path).name
-    if archive.is_file():
-        verify(archive, md5=md5)
-    elif download:
-        fetch(url, archive, md5=md5)
-    else:
+    if not download and not archive.is_file():
         raise InputError(f"no data set in {root} and download is off; {_by_hand(url, archive, md5=md5)}")
-    unpack(archive, root)
+    with alone(root):
+        if found := locate(root):
+            return found
+        if archive.is_file():
+            verify(archive, md5=md5)
+        else:
+            fetch(url, archive, md5=md5)
+        unpack(archive, root)
     if found := locate(root):
         return found
     raise InputError(

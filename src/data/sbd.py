@@ -15,6 +15,7 @@ from scipy.io import loadmat
 from src.data import voc
 from src.data.download import obtain
 from src.errors import InputError
+from src.files import alone
 
 MASKS = "SegmentationClassAug"
 LIST = "train_aug"
@@ -70,12 +71,22 @@ def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, downl
         InputError: also where the list has another length, an id of VOC's val, or an id without image.
     """
     folder = voc.VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
-    path = folder.list_path(LIST)
+    if not _is_made(folder):
+        sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download)
+        with alone(root):
+            if not _is_made(folder):
+                _make(folder, sbd, expected=expected)
+    _check(folder.ids(LIST), folder.ids("val"), expected=expected, source=folder.list_path(LIST))
+    return folder.path
+
+
+def _is_made(folder: voc.VOCFolder) -> bool:
+    return folder.list_path(LIST).is_file() and (folder.path / MASKS).is_dir()
+
+
+def _make(folder: voc.VOCFolder, sbd: Path, *, expected: int) -> None:
+    """Write SBD's masks into VOC's folder, and the list."""
     val = folder.ids("val")
-    if path.is_file() and (folder.path / MASKS).is_dir():
-        _check(folder.ids(LIST), val, expected=expected, source=path)
-        return folder.path
-    sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download)
     ids = trainaug_ids(_sbd_ids(sbd), folder.ids("train"), val)
     _check(ids, val, expected=expected, source=sbd)
     if missing := [image_id for image_id in ids if not folder.image_path(image_id).is_file()]:
@@ -87,8 +98,7 @@ def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, downl
         raise InputError(
             f"{folder.path / MASKS} lacks masks: {len(missing):,}, first {missing[0]}.png; move the folder away"
         )
-    _write_list(path, ids)
-    return folder.path
+    _write_list(folder.list_path(LIST), ids)
 
 
 def _sbd_ids(sbd: Path) -> list[str]:

@@ -13,6 +13,7 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from src.checkpoint import read_plain
 from src.errors import InputError
+from src.files import alone
 from src.models.deeplab import DeepLab
 
 State = dict[str, Tensor]
@@ -131,7 +132,8 @@ def _fetch(entry: Any) -> State:
     if path.is_file():
         return _read_file(path)
     try:
-        state: State = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+        with alone(path.parent):
+            state: State = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, wrong hash
         raise InputError(
             f"{entry!r} could not be fetched ({error}): put {entry.url} at {path}, "

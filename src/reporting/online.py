@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from src.dashboard import dashboard_run, log_comparison, mode_of
+from src.files import replacing
 from src.reporting.comparison import SCORES, TRIMAPS, Comparison
-from src.runs import RunFolder, replacing
+from src.runs import RunFolder
 
 _SHOWN = ("miou", "pixel_accuracy", *TRIMAPS)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from src.errors import InputError
+from src.files import replacing
 from src.reporting import formats, page
 from src.reporting.comparison import Comparison
-from src.runs import RunFolder, replacing
+from src.runs import RunFolder
 
 
 def write(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from src.crf import presets
-from src.runs import replacing
+from src.files import replacing
 from src.tuning import Search, complete, values
 
 

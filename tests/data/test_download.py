@@ -4,6 +4,8 @@ import re
 import socket
 import tarfile
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -196,3 +198,24 @@ def test_existing_folder_is_not_overwritten(tmp_path):
     with pytest.raises(InputError, match="top exists"):
         download.unpack(tmp_path / "a.tar", tmp_path)
     assert not list((tmp_path / "top").iterdir())
+
+
+def test_of_several_at_once_one_fetches_and_all_find(tmp_path, monkeypatch):
+    calls = []
+
+    def slow_fetch(url, path, *, md5):
+        calls.append(url)
+        time.sleep(0.1)
+        write_tar(path, ("data/a.txt", b"a"))
+
+    monkeypatch.setattr(download, "fetch", slow_fetch)
+
+    def locate(root):
+        return root / "data" if (root / "data").is_dir() else None
+
+    def obtain(_):
+        return download.obtain(tmp_path / "root", locate, url="http://host/voc.tar", md5="", download=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(obtain, range(4))) == {tmp_path / "root" / "data"}
+    assert len(calls) == 1

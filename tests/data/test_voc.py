@@ -156,7 +156,7 @@ def test_prepare_downloads_and_unpacks(folder, tmp_path):
     path = voc.prepare(tmp_path / "new", url=(tmp_path / "voc.tar").as_uri(), md5=md5, download=True)
     assert path == tmp_path / "new" / "VOCdevkit" / "VOC2012"
     assert voc.VOCFolder(path).ids("train") == ["b", "a"]
-    assert sorted(entry.name for entry in (tmp_path / "new").iterdir()) == ["VOCdevkit", "voc.tar"]
+    assert sorted(entry.name for entry in (tmp_path / "new").iterdir()) == [".lock", "VOCdevkit", "voc.tar"]
 
 
 def test_prepare_without_data_or_download_says_what_to_do(tmp_path):

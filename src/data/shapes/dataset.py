@@ -12,6 +12,7 @@ from rich.progress import track
 from src.data.shapes.render import make_sample
 from src.data.voc import voc_palette
 from src.errors import InputError
+from src.files import alone
 
 GENERATOR_VERSION = 1  # raise it with every change of the pictures: folders of an older version are made anew
 JPEG_QUALITY = 92
@@ -45,12 +46,14 @@ def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: 
     try:
         if _is_current(folder, stamp):
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".shapes-", dir=folder.parent) as scratch:
-            fresh = Path(scratch) / "new"
-            _write(fresh, seed=seed, train=train, val=val, height=height, width=width)
-            (fresh / STAMP).write_text(stamp, encoding="utf-8")
-            _swap(fresh, folder, aside=Path(scratch) / "old")
+        with alone(folder.parent):
+            if _is_current(folder, stamp):
+                return folder
+            with tempfile.TemporaryDirectory(prefix=".shapes-", dir=folder.parent) as scratch:
+                fresh = Path(scratch) / "new"
+                _write(fresh, seed=seed, train=train, val=val, height=height, width=width)
+                (fresh / STAMP).write_text(stamp, encoding="utf-8")
+                _swap(fresh, folder, aside=Path(scratch) / "old")
     except OSError as error:
         raise InputError(
             f"{root} cannot hold the generated images ({error.strerror}); set data.root to a folder you may write to"
