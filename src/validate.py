@@ -11,12 +11,12 @@ from src.crf.model import GUIDANCES
 from src.crf.pydensecrf import require
 from src.errors import InputError
 from src.fusion import RULES
-from src.value_checks import check_choice, check_keys, check_whole, is_number
-from src.variant_checks import check_fusion_options, check_variants
+from src.processes import check_launcher
+from src.recipe_checks import PROTOCOLS, check_recipe
+from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
+from src.variant_checks import check_fusion_options, check_variants, need_network
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
-PROTOCOLS = ("voc", "squash224")
-SCHEDULES = ("plateau", "step", "constant")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
@@ -26,37 +26,24 @@ def check_train(config: DictConfig) -> None:
     """Raise InputError for what cannot be trained."""
     recipe = config.recipe
     check_choice("head.output_stride", config.head.output_stride, (8, 16))
-    check_choice("recipe.schedule", recipe.schedule, SCHEDULES)
-    check_choice("recipe.protocol", recipe.protocol, PROTOCOLS)
-    check_whole("recipe.epochs", recipe.epochs, least=0)
-    check_whole("recipe.batch_size", recipe.batch_size, least=2, why="BatchNorm of the ASPP's pooling needs two images")
-    check_whole("recipe.val_every", recipe.val_every, least=1)
-    if 0 < recipe.epochs < recipe.val_every:
-        raise InputError(f"recipe.val_every={recipe.val_every}: more than recipe.epochs={recipe.epochs}; never scored.")
-    check_whole("recipe.accumulate", recipe.accumulate, least=1)
-    if recipe.ema is not None and not (is_number(recipe.ema) and 0 < recipe.ema < 1):
-        raise InputError(f"recipe.ema={recipe.ema}: a decay lies between 0 and 1, such as 0.999; null is none.")
-    if recipe.gradient_clip is not None and not (is_number(recipe.gradient_clip) and recipe.gradient_clip > 0):
-        raise InputError(f"recipe.gradient_clip={recipe.gradient_clip}: must be a norm above 0; null does not clip.")
+    check_recipe(recipe)
     if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
         raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
-    _freezing(config)
+    if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
+        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
     terms = [f"val/loss/{term}" for term in config.loss.get("terms", {})]
     check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *terms))
-    _augment(recipe.augment)
-    _schedule(recipe)
     check_whole("seed", config.seed, least=0)
     check_whole("jobs", config.jobs, least=1)
-    needy = [str(name) for name, variant in config.variants.items() if variant and variant.get("inference")]
-    if config.keep_logits and needy:
-        raise InputError(
-            f"keep_logits: variants {', '.join(needy)} look more than once, so they need the network itself."
-        )
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
             "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
         )
     _common(config)
+    if config.keep_logits and (needy := need_network(config.variants)):
+        raise InputError(
+            f"keep_logits: variants {', '.join(needy)} look more than once, so they need the network itself."
+        )
 
 
 def check_evaluate(config: DictConfig) -> None:
@@ -136,17 +123,21 @@ def _machine(config: DictConfig) -> None:
     trainer = config.trainer
     check_choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
     check_choice("trainer.precision", trainer.precision, PRECISIONS)
-    if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", str(trainer.max_time)):
-        raise InputError(f"trainer.max_time={trainer.max_time}: write it as DD:HH:MM:SS, such as 00:01:30:00.")
+    limit = str(trainer.max_time)
+    if trainer.max_time is not None and not (re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", limit) and limit.strip("0:")):
+        raise InputError(f"trainer.max_time={limit}: write it as DD:HH:MM:SS, above 0, such as 00:01:30:00.")
     if trainer.workers is not None:
         check_whole("trainer.workers", trainer.workers, least=0)
     if trainer.devices != "auto":
         check_whole("trainer.devices", trainer.devices, least=1, why="or auto")
     check_whole("trainer.nodes", trainer.nodes, least=1)
+    check_launcher(trainer)
     for key in ("compile", "profile"):
-        check_choice(f"trainer.{key}", trainer[key], (True, False))
-    if trainer.cache != "auto" and not (is_number(trainer.cache) and trainer.cache >= 0):
-        raise InputError(f"trainer.cache={trainer.cache}: must be auto or GB, 0 for none.")
+        check_flag(f"trainer.{key}", trainer[key])
+    if trainer.channels_last is not None:
+        check_flag("trainer.channels_last", trainer.channels_last)
+    if trainer.cache != "auto":
+        check_number("trainer.cache (GB, or auto)", trainer.cache, 0)
 
 
 def _crf(config: DictConfig) -> None:
@@ -162,35 +153,6 @@ def _common(config: DictConfig) -> None:
     _crf(config)
     _limits(config)
     check_variants(config.variants)
-
-
-def _augment(augment: DictConfig) -> None:
-    where = "recipe.augment"
-    check_whole(f"{where}.crop", augment.crop, least=1)
-    if len(augment.scale) != 2 or not 0 < augment.scale[0] <= augment.scale[1]:
-        raise InputError(f"{where}.scale={augment.scale}: must be two factors, rising from above 0.")
-    if not 0 <= augment.flip <= 1:
-        raise InputError(f"{where}.flip={augment.flip}: a probability is from 0 to 1.")
-    for key, value in augment.jitter.items():
-        most = 0.5 if key == "hue" else 1
-        if not 0 <= value <= most:
-            raise InputError(f"{where}.jitter.{key}={value}: must be from 0 to {most}.")
-
-
-def _freezing(config: DictConfig) -> None:
-    check_choice("recipe.freeze_batchnorm", config.recipe.freeze_batchnorm, (True, False))
-    if config.recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
-        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
-
-
-def _schedule(recipe: DictConfig) -> None:
-    target = "null" if recipe.scheduler is None else str(recipe.scheduler["_target_"])
-    fits = {"constant": target == "null", "plateau": target.endswith("ReduceLROnPlateau")}
-    if not fits.get(recipe.schedule, target != "null" and not fits["plateau"]):
-        raise InputError(
-            f"recipe.schedule={recipe.schedule} and recipe.scheduler={target} contradict: plateau goes with "
-            "ReduceLROnPlateau, constant with null, step with schedulers of a fixed length."
-        )
 
 
 def _limits(config: DictConfig) -> None:

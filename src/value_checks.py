@@ -1,5 +1,6 @@
 """Checks of single values of a config, each with a sentence on what would be right. No torch."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,19 @@ def check_keys(where: str, node: DictConfig, valid: tuple[str, ...]) -> None:
             raise InputError(f"{where}.{key}: there is no such key; valid: {', '.join(valid)}.")
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is one; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def check_number(key: str, value: Any, low: float, high: float = math.inf, *, within: bool = False) -> None:
+    """Raise InputError unless the value is a number from low to high; `within`: neither of them."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if is_number and (low < value < high if within else low <= value <= high):
+        return
+    if math.isinf(high):
+        wanted = f"above {low:g}" if within else f"of at least {low:g}"
+    else:
+        wanted = f"between {low:g} and {high:g}" if within else f"from {low:g} to {high:g}"
+    raise InputError(f"{key}={value}: must be a number {wanted}.")
+
+
+def check_flag(key: str, value: Any) -> None:
+    """Raise InputError unless the value is true or false."""
+    if not isinstance(value, bool):
+        raise InputError(f"{key}={value}: must be true or false.")

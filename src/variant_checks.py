@@ -10,7 +10,7 @@ from src.crf import presets
 from src.crf.model import GUIDANCES
 from src.errors import InputError
 from src.fusion import LIMITS, RULES
-from src.value_checks import check_choice, check_keys, check_whole
+from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
 
 
 def check_variants(variants: DictConfig) -> None:
@@ -37,19 +37,33 @@ def check_variants(variants: DictConfig) -> None:
         raise InputError("variants is empty: nothing would be scored; try variants=standard.")
 
 
-def _inference(where: str, looks: DictConfig) -> None:
+def need_network(variants: DictConfig) -> list[str]:
+    """The variants that look at an image more than once, or in parts: the logits of one pass are not enough."""
+
+    def is_plain(looks: Any) -> bool:
+        return not looks.get("flip") and looks.get("window") is None and list(looks.get("scales", [1])) == [1]
+
+    return [str(name) for name, variant in variants.items() if variant and not is_plain(variant.get("inference") or {})]
+
+
+def _inference(where: str, looks: Any) -> None:
     """Raise InputError for a way of looking at images that there is not; see `src.inference`."""
+    if not OmegaConf.is_dict(looks):
+        raise InputError(f"{where}={looks}: must say how, such as {{flip: true}}.")
     check_keys(where, looks, ("scales", "flip", "window", "overlap"))
     scales = looks.get("scales", [1.0])
     if not OmegaConf.is_list(scales) and not isinstance(scales, list):
         raise InputError(f"{where}.scales={scales}: must be a list, such as [0.75,1,1.25].")
-    if not scales or not all(isinstance(scale, int | float) and 0 < scale <= 8 for scale in scales):
-        raise InputError(f"{where}.scales={list(scales)}: must be factors above 0, at most 8.")
-    check_choice(f"{where}.flip", looks.get("flip", False), (True, False))
+    if not scales:
+        raise InputError(f"{where}.scales=[]: give at least one, such as [1.0].")
+    for scale in scales:
+        check_number(f"{where}.scales", scale, 0.05, 8)
+    check_flag(f"{where}.flip", looks.get("flip", False))
     if looks.get("window") is not None:
         check_whole(f"{where}.window", looks.window, least=32)
-    if not 0 <= looks.get("overlap", 0) < 1:
-        raise InputError(f"{where}.overlap={looks.overlap}: a share, from 0 to below 1.")
+    elif "overlap" in looks:
+        raise InputError(f"{where}.overlap: is that of windows, and `window` is not given.")
+    check_number(f"{where}.overlap", looks.get("overlap", 0), 0, 0.9)
 
 
 def check_fusion_options(where: str, rule: str, options: dict[Any, Any]) -> None:

@@ -21,7 +21,7 @@ from tests.conftest import run
         ("train", "recipe.schedule=step recipe.scheduler=null", r"contradict"),
         ("train", "recipe.schedule=step", r"contradict"),
         ("train", "overwrite=true resume=last", r"contradict"),
-        ("train", "recipe.augment.jitter.hue=0.9", r"hue=0.9: must be from 0 to 0.5"),
+        ("train", "recipe.augment.jitter.hue=0.9", r"hue=0.9: must be a number from 0 to 0.5"),
         ("train", "trainer.accelerator=tpu", r"not one of auto, cpu"),
         ("train", "trainer.max_time=5m", r"DD:HH:MM:SS"),
         ("train", "crf.iterations=2.5", r"crf.iterations=2.5: must be a whole number"),

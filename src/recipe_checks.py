@@ -1,0 +1,87 @@
+"""Checks of a recipe: epochs and batches, optimiser and schedule, augmentation. No torch."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.errors import InputError
+from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
+
+PROTOCOLS = ("voc", "squash224")
+SCHEDULES = ("plateau", "step", "constant")
+
+
+def check_recipe(recipe: DictConfig) -> None:
+    """Raise InputError for a recipe that no network can be trained by."""
+    check_choice("recipe.protocol", recipe.protocol, PROTOCOLS)
+    check_whole("recipe.epochs", recipe.epochs, least=0)
+    check_whole("recipe.batch_size", recipe.batch_size, least=2, why="BatchNorm of the ASPP's pooling needs two images")
+    check_whole("recipe.val_every", recipe.val_every, least=1)
+    check_whole("recipe.accumulate", recipe.accumulate, least=1)
+    check_number("recipe.new_layers_lr_factor", recipe.new_layers_lr_factor, 0, within=True)
+    if recipe.early_stopping is not None:
+        check_whole("recipe.early_stopping", recipe.early_stopping, least=1, why="validations, or null")
+    if recipe.ema is not None:
+        check_number("recipe.ema", recipe.ema, 0, 1, within=True)
+    if recipe.gradient_clip is not None:
+        check_number("recipe.gradient_clip", recipe.gradient_clip, 0, within=True)
+    check_flag("recipe.freeze_batchnorm", recipe.freeze_batchnorm)
+    _optimizer(recipe.optimizer)
+    _schedule(recipe)
+    _augment(recipe.augment)
+
+
+def _optimizer(optimizer: DictConfig) -> None:
+    """What the optimisers here have in common; of others torch says what is wrong when they are made."""
+    _check_parts("recipe.optimizer", optimizer, ("_target_", "_partial_", "lr"))
+    check_number("recipe.optimizer.lr", optimizer.lr, 0, within=True)
+    if "weight_decay" in optimizer:
+        check_number("recipe.optimizer.weight_decay", optimizer.weight_decay, 0)
+    if "momentum" in optimizer:
+        check_number("recipe.optimizer.momentum", optimizer.momentum, 0, 1)
+    if "fused" in optimizer:
+        check_flag("recipe.optimizer.fused", optimizer.fused)
+
+
+def _schedule(recipe: DictConfig) -> None:
+    check_choice("recipe.schedule", recipe.schedule, SCHEDULES)
+    if recipe.scheduler is not None:
+        _check_parts("recipe.scheduler", recipe.scheduler, ("_target_", "_partial_"))
+    target = "null" if recipe.scheduler is None else str(recipe.scheduler["_target_"])
+    fits = {"constant": target == "null", "plateau": target.endswith("ReduceLROnPlateau")}
+    if not fits.get(recipe.schedule, target != "null" and not fits["plateau"]):
+        raise InputError(
+            f"recipe.schedule={recipe.schedule} and recipe.scheduler={target} contradict: plateau goes with "
+            "ReduceLROnPlateau, constant with null, step with schedulers of a fixed length."
+        )
+    if "factor" in (recipe.scheduler or ()):
+        check_number("recipe.scheduler.factor", recipe.scheduler.factor, 0, 1, within=True)
+    if "patience" in (recipe.scheduler or ()):
+        check_whole("recipe.scheduler.patience", recipe.scheduler.patience, least=0)
+    if "power" in (recipe.scheduler or ()):
+        check_number("recipe.scheduler.power", recipe.scheduler.power, 0)
+
+
+def _augment(augment: DictConfig) -> None:
+    where = "recipe.augment"
+    check_whole(f"{where}.crop", augment.crop, least=1)
+    if not OmegaConf.is_list(augment.scale) or len(augment.scale) != 2:
+        raise InputError(f"{where}.scale={augment.scale}: must be two factors, such as [0.5,2.0].")
+    low, high = augment.scale
+    check_number(f"{where}.scale[0]", low, 0, within=True)
+    check_number(f"{where}.scale[1]", high, low)
+    check_number(f"{where}.flip", augment.flip, 0, 1)
+    check_flag(f"{where}.squash", augment.squash)
+    _check_parts(f"{where}.jitter", augment.jitter, ())
+    check_keys(f"{where}.jitter", augment.jitter, ("brightness", "contrast", "saturation", "hue"))
+    for key, value in augment.jitter.items():
+        check_number(f"{where}.jitter.{key}", value, 0, 0.5 if key == "hue" else 1)
+
+
+def _check_parts(where: str, node: Any, needed: tuple[str, ...]) -> None:
+    """Raise InputError unless a node has parts, those among them."""
+    if not OmegaConf.is_dict(node):
+        raise InputError(f"{where}={node}: has parts, such as {where}.{needed[-1] if needed else 'hue'}=VALUE.")
+    for key in needed:
+        if key not in node:
+            raise InputError(f"{where}.{key}: is missing; see conf/recipe/adam_plateau.yaml.")
