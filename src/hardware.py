@@ -1,5 +1,7 @@
 """What the machine is good at: devices, precision, memory format, data workers, cores, memory."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +41,6 @@ class Hardware:
         """Of all machines."""
         return self.devices * self.nodes
 
-    def share(self, batch_size: int) -> str:
-        """What becomes of a batch where processes share it, in words."""
-        if self.processes == 1:
-            return ""
-        each = batch_size // self.processes
-        return f"; batch and learning rate are those of all: {batch_size} images a step, {each} on each"
-
     @property
     def device(self) -> str:
         """The accelerator as torch names it."""
@@ -82,10 +77,11 @@ def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
         raise InputError(
             f"trainer.accelerator={accelerator}: no CUDA device is visible; use trainer=auto or trainer=cpu."
         )
-    there = torch.cuda.device_count() if is_cuda else 1
-    devices = there if chosen.devices == "auto" else int(chosen.devices)
-    if is_cuda and devices > there:
-        raise InputError(f"trainer.devices={devices}: {there} CUDA devices are visible.")
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise InputError("trainer.accelerator=mps: there is no such device here; use trainer=auto or trainer=cpu.")
+    devices = _devices(chosen.devices, is_cuda=is_cuda)
+    if precision == "16-mixed" and not is_cuda:
+        raise InputError(f"trainer.precision=16-mixed: needs a CUDA device; on {accelerator} use auto or bf16-mixed.")
     if precision == "auto":
         precision = "bf16-mixed" if _has_bf16(accelerator) else "32-true"
     channels_last = precision != "32-true" if chosen.channels_last is None else bool(chosen.channels_last)
@@ -99,6 +95,21 @@ def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
     )
 
 
+def _devices(chosen: Any, *, is_cuda: bool) -> int:
+    """How many of this machine; "auto" takes what torchrun has started processes for, else all GPUs."""
+    there = torch.cuda.device_count() if is_cuda else None
+    if chosen == "auto":
+        if (started := os.environ.get("LOCAL_WORLD_SIZE")) is not None:
+            chosen = int(started)
+        elif there is None:
+            raise InputError("trainer.devices=auto: counts GPUs, and none is used; say how many: trainer.devices=2.")
+        else:
+            return there
+    if there is not None and chosen > there:
+        raise InputError(f"trainer.devices={chosen}: {there} CUDA devices are visible.")
+    return int(chosen)
+
+
 def free_memory() -> int:
     """Bytes that this process may still take without harm to others; on systems that do not tell, 4 GB."""
     try:
@@ -106,17 +117,40 @@ def free_memory() -> int:
         free = int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return 4 * 10**9
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:  # of the container or the job: version 2 and version 1 of control groups
-            most, taken = (Path("/sys/fs/cgroup", name).read_text().strip() for name in (limit, used))
-        except OSError:
+    return min([free, *_left_by_control_groups()])
+
+
+def _left_by_control_groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> Iterator[int]:
+    """Bytes that the limits of a container or a job still leave, those of the groups around it included.
+
+    What files hold in memory is free: the system takes it back.
+    """
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in groups:
+        if controllers not in ("", "memory"):
             continue
-        if most.isdigit():
-            free = min(free, max(0, int(most) - int(taken)))
-    return free
+        top, limit, used, cached = (  # version 2 and version 1 of control groups
+            (root, "memory.max", "memory.current", "inactive_file")
+            if controllers == ""
+            else (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        )
+        inner = top / path.lstrip("/")
+        for folder in (inner, *inner.parents):
+            try:
+                most, taken = ((folder / name).read_text().strip() for name in (limit, used))
+                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                most = "max"
+            if most.isdigit():
+                files = int(statistics.get(cached, 0))
+                yield max(0, int(most) - int(taken) + files)
+            if folder == top:
+                break
 
 
 def _has_bf16(accelerator: str) -> bool:

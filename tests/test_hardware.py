@@ -1,0 +1,20 @@
+"""What a machine is taken to have."""
+
+import pytest
+
+from src.hardware import _left_by_control_groups
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_memory_is_what_the_tightest_group_around_this_process_leaves(tmp_path, version):
+    root, own = tmp_path / "groups", tmp_path / "own"
+    own.write_text("4:memory:/job/step\n3:cpu:/\n" if version == 1 else "0::/job/step\n")
+    limit, used = {1: ("limit_in_bytes", "usage_in_bytes"), 2: ("max", "current")}[version]
+    step = (root / "memory" if version == 1 else root) / "job" / "step"
+    step.mkdir(parents=True)
+    for folder, most, taken in ((step, 900, 300), (step.parent, 500, 400)):
+        (folder / f"memory.{limit}").write_text(f"{most}\n")
+        (folder / f"memory.{used}").write_text(f"{taken}\n")
+        cached = {1: "inactive_file 1\ntotal_inactive_file 50", 2: "inactive_file 50"}[version]
+        (folder / "memory.stat").write_text(f"anon 7\n{cached}\n")
+    assert list(_left_by_control_groups(root, own)) == [650, 150]
