@@ -28,9 +28,13 @@ from src.variants import Variant, VariantScorer
 
 def hardware(config: DictConfig) -> Hardware:
     """What the machine is good at, with the config's say in it."""
-    found = detect(config.trainer, jobs=config.get("jobs", 1))
-    size = config.recipe.batch_size if "batch_size" in config.recipe else 0
-    least = 1 if found.accelerator in ("cuda", "gpu") else 2  # on CPUs BatchNorm is not joined over processes
+    return detect(config.trainer, jobs=config.get("jobs", 1))
+
+
+def training_hardware(config: DictConfig) -> Hardware:
+    """The same; raises InputError where its processes cannot share a batch."""
+    found, size = hardware(config), config.recipe.batch_size
+    least = 1 if found.device == "cuda" else 2  # on CPUs BatchNorm is not joined over processes
     if found.processes > 1 and (size % found.processes or size // found.processes < least):
         raise InputError(
             f"recipe.batch_size={size}: is that of all {found.processes} processes together, so it must be a multiple "

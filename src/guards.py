@@ -1,58 +1,74 @@
-"""What ends a training that cannot go well, with the way out: a loss that is no number, too little memory."""
+"""What ends a training that cannot go well, in all its processes, with the way out."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from src import processes
 from src.errors import InputError
 from src.runs import RunFolder
-from src.task import SegmentationTask
-
-_TOO_MANY = "out of memory with {} images in a step of a device"
 
 
-class FiniteLoss(Callback):
-    """Ends the training when a loss is NaN or infinite, naming the images of its batch.
+class Divergence(Callback):
+    """Ends the training when a loss is NaN or infinite, naming the images of its batch, or when the weights are.
 
-    On a GPU the answer of a step is read when the next one is queued, so that the device never waits for it.
+    Of several processes all end, in the same step. On a GPU the answer of a step is read when the next one is queued,
+    so that the device never waits for it.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.before: tuple[_Answer, list[str], int] | None = None
+        self.before: _Step | None = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
         """Ask of this step, look at the one before; on a CPU at this one."""
-        asked = (_Answer(outputs["loss"].detach().isfinite()), list(batch["id"]), batch_idx)
+        is_finite = outputs["loss"].detach().isfinite()
+        asked = _Step(is_finite, _Answer(processes.everywhere(is_finite)), list(batch["id"]), batch_idx)
         self._look(trainer)
         self.before = asked
         if pl_module.device.type == "cpu":
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the last one, before a checkpoint is written."""
+        """Look at the last one, and at what it made of the weights, before a checkpoint is written."""
         self._look(trainer)
+        norm = nn.utils.get_total_norm([weights.detach() for weights in pl_module.parameters()])
+        if not processes.everywhere(norm.isfinite()):
+            self._end(
+                trainer, f"the weights behind epoch {trainer.current_epoch} are not finite: its last steps diverged"
+            )
 
     def _look(self, trainer: pl.Trainer) -> None:
         if self.before is None:
             return
-        (finite, ids, batch), self.before = self.before, None
-        if not finite.wait():
-            last = self.folder.last
-            kept = f"{last} holds the last whole epoch" if last.exists() else "no epoch is complete, so none is kept"
-            raise InputError(
-                f"the loss of step {batch} in epoch {trainer.current_epoch} is not finite; its images are "
-                f"{', '.join(ids)}; {kept}. Try a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or "
-                "trainer.precision=32-true."
-            )
+        step, self.before = self.before, None
+        if not step.everywhere.wait():
+            mine = [] if step.is_finite else step.ids
+            ids = ", ".join(image_id for process in processes.gather(mine) for image_id in process)
+            where = f"step {step.number} in epoch {trainer.current_epoch}"
+            self._end(trainer, f"the loss of {where} is not finite; images: {ids}")
+
+    def _end(self, trainer: pl.Trainer, reason: str) -> NoReturn:
+        """End all processes; the first says why, and leaves it in a file before a launcher could end it."""
+        last = self.folder.last
+        kept = f"{last} holds the last good epoch" if last.exists() else "no epoch is complete, so none is kept"
+        remedy = "a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or trainer.precision=32-true"
+        error = InputError(f"{reason}; {kept}. Try {remedy}.")
+        if trainer.is_global_zero:
+            self.folder.fail(str(error))
+        trainer.strategy.barrier()
+        if not trainer.is_global_zero:
+            sys.exit(0)
+        raise error
 
 
 class _Answer:
@@ -71,56 +87,33 @@ class _Answer:
         return bool(self.value)
 
 
-@contextmanager
-def memory_for(task: SegmentationTask, *, batch_size: int, crop: int) -> Iterator[None]:
-    """Turn running out of memory into the batch size that would fit, which is found by trying.
+@dataclass(frozen=True)
+class _Step:
+    is_finite: Tensor  # of this process
+    everywhere: _Answer
+    ids: list[str]
+    number: int
+
+
+class SharedFolder(Callback):
+    """Makes sure that all processes see what the first one writes: its best checkpoint, in the end.
 
     Args:
-        task: what is trained in the block.
-        batch_size: images per step and device.
-        crop: their side in px.
+        folder: in which the first process has written the config.
+        patience: seconds after which it is taken for missing; network storage remembers for a while that it was.
     """
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; on CPUs there is no class for it
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        error.__traceback__ = None  # which holds the tensors of the step
-        if processes.count() > 1:  # which would all have to try: half is a guess
-            raise InputError(f"{_TOO_MANY.format(batch_size)}; try half as many: recipe.batch_size.") from None
-        raise InputError(_advice(_largest(task, batch_size // 2, crop), batch_size)) from None
 
+    def __init__(self, folder: RunFolder, *, patience: float = 60.0) -> None:
+        self.folder = folder
+        self.patience = patience
 
-def _advice(fits: int, batch_size: int) -> str:
-    most = _TOO_MANY.format(batch_size)
-    if fits == 0:
-        return (
-            f"{most}, and two are too many as well: try a smaller recipe.augment.crop or trainer.precision=bf16-mixed."
-        )
-    return (
-        f"{most}; {fits} fit: recipe.batch_size={fits} (times the number of devices), with "
-        f"recipe.accumulate={-(-batch_size // fits)} for as many images per step of the optimiser."
-    )
-
-
-def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
-    """The first of `batch_size` and its halves, down to 2, of which a step goes through; 0 if none does."""
-    device = task.trainer.strategy.root_device
-    task.to(device)  # Lightning takes the task off it when a training fails
-    task.zero_grad(set_to_none=True)
-    state = [torch.zeros_like(parameter) for parameter in task.parameters() for _ in range(2)]  # Adam's
-    while batch_size >= 2:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        try:
-            image = torch.zeros(batch_size, 3, crop, crop, device=device)
-            target = torch.zeros(batch_size, crop, crop, dtype=torch.int64, device=device)
-            with task.trainer.precision_plugin.train_step_context():
-                task.loss(task(image), target)["loss"].backward()
-            return batch_size
-        except RuntimeError:
-            batch_size //= 2
-        finally:
-            task.zero_grad(set_to_none=True)
-    del state
-    return 0
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Ask until it is there."""
+        until = time.monotonic() + self.patience
+        while not self.folder.config.exists():
+            if time.monotonic() > until:
+                raise InputError(
+                    f"{self.folder.path.absolute()}: process {processes.rank()} does not see the run folder of the "
+                    "first one; several machines need storage that they share (runs=FOLDER)."
+                )
+            time.sleep(0.5)

@@ -105,7 +105,8 @@ def resume_path(config: DictConfig, folder: RunFolder) -> Path | None:
     if not path.is_file():
         where = "no epoch was completed in this run folder" if config.resume == "last" else "no such file"
         raise InputError(f"resume={config.resume}: {path} does not exist ({where}); leave resume out to start anew.")
-    return path
+    is_own = path.parent.resolve() == folder.path.resolve()
+    return path if is_own or not folder.last.is_file() else folder.last  # which has gone on from there already
 
 
 def _stored(folder: RunFolder) -> DictConfig | None:

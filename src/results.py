@@ -16,8 +16,9 @@ from src.cores import usable_cores
 from src.crf.model import Image, effective_sigma
 from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
+from src.files import replacing
 from src.reporting.panels import panel
-from src.runs import RunFolder, replacing
+from src.runs import RunFolder
 from src.scoring import image_miou, trimap_miou
 from src.variants import Observer, Scored, VariantScorer
 

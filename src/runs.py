@@ -1,16 +1,14 @@
 """Run folders: their name, their files, and how these are written. Imports no torch.
 
-A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `confusion.npz`, `panels/` and `results.json`,
-which is written last and whole: where it lies, the run is done.
+A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `training.json`, `confusion.npz`, `trimap.npz`,
+`panels/` and `results.json`, which is written last and whole: where it lies, the run is done.
 """
 
-import json
-import os
 import shutil
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
+from src.files import read_json, replacing, write_arrays, write_json
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,11 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def ending(self) -> Path:
+        """How the training ended, there when it has: the best epoch, the steps made, what stopped it."""
+        return self.path / "training.json"
+
+    @property
     def failure(self) -> Path:
         """Why the last attempt failed; not there if none was made or it went well."""
         return self.path / "failed.txt"
@@ -90,13 +94,18 @@ class RunFolder:
 
     def read_results(self) -> dict[str, Any]:
         """The content of `results.json`."""
-        try:
-            content: dict[str, Any] = json.loads(self.results.read_text())
-        except FileNotFoundError:
-            raise InputError(f"{self.results} is missing: the run is not finished; resume=last goes on.") from None
-        except ValueError as error:
-            raise InputError(f"{self.results} is not readable JSON ({error}); score the run again.") from error
+        content = read_json(self.results)
+        if content is None:
+            raise InputError(f"{self.results} is missing: the run is not finished; resume=last goes on.")
         return content
+
+    def read_ending(self) -> dict[str, Any] | None:
+        """The content of `training.json`, or None while the training has not ended."""
+        return read_json(self.ending)
+
+    def write_ending(self, content: Mapping[str, Any]) -> None:
+        """Write `training.json`."""
+        write_json(self.ending, content)
 
     def write_results(
         self,
@@ -106,14 +115,10 @@ class RunFolder:
         trimaps: Mapping[str, npt.NDArray[np.int32]],
     ) -> None:
         """Write the counts per image, then `results.json`, each whole."""
-        files: dict[Path, Mapping[str, Any]] = {self.confusion: matrices, self.trimaps: trimaps}
-        for path, counts in files.items():
-            with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-                _write_member(archive, "ids", np.array(ids))
-                for name in counts:  # one at a time in memory, unlike numpy.savez_compressed
-                    _write_member(archive, name, counts[name])
-        with replacing(self.results) as temporary:
-            temporary.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+        counts: dict[Path, Mapping[str, npt.NDArray[Any]]] = {self.confusion: matrices, self.trimaps: trimaps}
+        for path, found in counts.items():
+            write_arrays(path, chain([("ids", np.array(ids))], found.items()))
+        write_json(self.results, results)
 
     def write_config(self, config: DictConfig) -> None:
         """Write the resolved config."""
@@ -133,28 +138,46 @@ class RunFolder:
             ) from error
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Hold the folder, made if needed, for this process; an error that ends the block is left in `failed.txt`.
+    def attempt(self, *, first: bool) -> Iterator[None]:
+        """Hold the folder, made if needed; an error that ends the block is left in `failed.txt`.
+
+        Args:
+            first: of the processes that work together; the others hold nothing. Where one of them has failed before,
+                the errors of the rest are consequences: the first says what happened, the others are silent.
 
         Raises:
-            InputError: the folder cannot be written to, or another process works in it.
+            InputError: the folder cannot be written to, or somebody else works in it.
         """
         self.create()
+        if not first:
+            with self._telling(
+                others=lambda _: SystemExit(0)
+            ):  # a launcher ends the first one where others have failed
+                yield
+            return
         try:
             with FileLock(self.path / ".lock", blocking=False):
                 self.failure.unlink(missing_ok=True)
-                try:
+                with self._telling(others=InputError):
                     yield
-                except Exception as error:
-                    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-                    self.fail(f"{kind}{error}")
-                    raise
         except Timeout:
             raise InputError(f"{self.path}: another process is at work in this run folder.") from None
 
+    @contextmanager
+    def _telling(self, *, others: Callable[[str], BaseException]) -> Iterator[None]:
+        """Leave an error in `failed.txt`, or raise `others` of what another process has left there."""
+        try:
+            yield
+        except Exception as error:
+            if self.failure.exists():
+                raise others(self.failure.read_text().strip()) from error
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            self.fail(f"{kind}{error}")
+            raise
+
     def fail(self, reason: str) -> None:
-        """Leave why the run failed."""
-        with replacing(self.failure) as temporary:
+        """Leave why the run failed, if that is possible: the reason itself must not be lost."""
+        with suppress(OSError), replacing(self.failure) as temporary:
             temporary.write_text(reason.strip() + "\n")
 
     def is_held(self) -> bool:
@@ -174,6 +197,7 @@ class RunFolder:
             self.confusion,
             self.trimaps,
             self.failure,
+            self.ending,
             self.best,
             self.last,
             self.metrics,
@@ -183,20 +207,3 @@ class RunFolder:
             file.unlink(missing_ok=True)
         for folder in (self.panels, self.logits, self.path / "evaluations"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_member(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
-    """Add an array to an npz file."""
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, array, allow_pickle=False)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,22 +6,22 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from src import processes
 from src.data.transforms import ready
 from src.data.voc import VOID
+from src.endings import is_validated
+from src.errors import InputError
 from src.fusion import most_probable
 from src.inference import probabilities
 from src.models.deeplab import resize_logits
+from src.norms import average_buffers, freeze
 from src.scoring import scores
 from src.variants import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
-NORMS = (nn.modules.batchnorm._BatchNorm,)  # SyncBatchNorm is one
 
 
 class SegmentationTask(pl.LightningModule):
@@ -74,7 +74,7 @@ class SegmentationTask(pl.LightningModule):
         self.new_layers_lr_factor = new_layers_lr_factor
         self.pretrained = pretrained
         self.channels_last = channels_last
-        self.frozen = _freeze(network, pretrained) if frozen_batchnorm else frozenset()
+        self.frozen = freeze(network, pretrained) if frozen_batchnorm else frozenset()
         self._trained: list[Any] = [torch.compile(network) if compiled else network]  # in a list: not another submodule
         self.seed = seed
         self.provenance = dict(provenance)
@@ -84,6 +84,11 @@ class SegmentationTask(pl.LightningModule):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""
         return resize_logits(self.network(image).float(), (image.shape[-2], image.shape[-1]))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Keep what came beside what is moved where it is scored, which wants image and truth on the host."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return {**moved, "host": batch} if self.trainer.testing else moved
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Make the network's input where the batch lies: bytes travel, not floats."""
@@ -112,8 +117,15 @@ class SegmentationTask(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Give all processes the same running statistics: on CPUs each has gathered its own."""
         torch.backends.cudnn.benchmark = False
-        if processes.count() > 1:
-            _average_buffers(self.network)
+        average_buffers(self.network)
+
+    def on_test_epoch_start(self) -> None:
+        """Whole images have sizes of their own."""
+        torch.backends.cudnn.benchmark = False
+
+    def on_predict_epoch_start(self) -> None:
+        """Whole images have sizes of their own."""
+        torch.backends.cudnn.benchmark = False
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Loss and confusion of whole images."""
@@ -130,8 +142,8 @@ class SegmentationTask(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Step the plateau scheduler here: before the checkpoint is written, which must hold its state."""
-        validated = (self.current_epoch + 1) % (self.trainer.check_val_every_n_epoch or 1) == 0
-        if self.schedule == "plateau" and validated:
+        average_buffers(self.network)  # a checkpoint holds those of the first process
+        if self.schedule == "plateau" and is_validated(self.trainer):
             scheduler = self.lr_schedulers()
             assert isinstance(scheduler, ReduceLROnPlateau)
             scheduler.step(self.trainer.callback_metrics[self.monitor].item())
@@ -147,7 +159,8 @@ class SegmentationTask(pl.LightningModule):
         for i, image_id in enumerate(batch["id"]):
             image = batch["image"][i : i + 1]
             probs = {looks: probabilities(self.network, image, looks) for looks in self.scorer.inferences}
-            self.scorer.add(image_id, probs, batch["rgb"][i].cpu().numpy(), batch["mask"][i])
+            host = batch["host"]
+            self.scorer.add(image_id, probs, host["rgb"][i].numpy(), host["mask"][i].long())
 
     def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         """Ids, and logits (B, C, h, w) float32 at the network's own resolution."""
@@ -166,7 +179,7 @@ class SegmentationTask(pl.LightningModule):
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for name, parameter in self.network.named_parameters():
             groups[name in self.pretrained or not self.pretrained].append(parameter)
-        optimizer = self.optimizer([{"params": group} for group in groups.values() if group])
+        optimizer = _made("optimizer", self.optimizer, [{"params": group} for group in groups.values() if group])
         if groups[True] and groups[False]:
             optimizer.param_groups[1]["lr"] *= self.new_layers_lr_factor
         if self.scheduler is None:
@@ -175,9 +188,11 @@ class SegmentationTask(pl.LightningModule):
             # Not `estimated_stepping_batches`: it makes the first epoch's iterator, before a resume has set the epoch.
             batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
             steps = math.ceil(batches / self.trainer.accumulate_grad_batches) * (self.trainer.max_epochs or 1)
-            return [optimizer], [{"scheduler": self.scheduler(optimizer, total_iters=steps), "interval": "step"}]
+            return [optimizer], [
+                {"scheduler": _made("scheduler", self.scheduler, optimizer, total_iters=steps), "interval": "step"}
+            ]
         when = {"interval": "epoch", "frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}
-        scheduler = self.scheduler(optimizer, mode=mode_of(self.monitor))
+        scheduler = _made("scheduler", self.scheduler, optimizer, mode=mode_of(self.monitor))
         return [optimizer], [{"scheduler": scheduler, "monitor": self.monitor, **when}]
 
     def configure_gradient_clipping(
@@ -198,25 +213,12 @@ class SegmentationTask(pl.LightningModule):
             self.log(key, value, on_step=False, on_epoch=True, batch_size=batch_size, prog_bar=shown, sync_dist=True)
 
 
-def _freeze(network: nn.Module, pretrained: frozenset[str]) -> frozenset[str]:
-    """Stop the training of pretrained BatchNorm; gives the names of what must also stay in evaluation mode.
-
-    Names, since SyncBN puts other modules in their place.
-    """
-    found = []
-    for name, module in network.named_modules():
-        if isinstance(module, NORMS) and f"{name}.weight" in pretrained:
-            module.requires_grad_(False)
-            found.append(name)
-    return frozenset(found)
-
-
-def _average_buffers(network: nn.Module) -> None:
-    """Replace floating-point buffers by their mean over all processes."""
-    for buffer in network.buffers():
-        if buffer.is_floating_point():
-            dist.all_reduce(buffer)
-            buffer /= processes.count()
+def _made(key: str, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What torch makes of a part of the recipe; raises InputError with its words if that is nothing."""
+    try:
+        return make(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"recipe.{key}: {error}.") from error
 
 
 def mode_of(monitor: str) -> Literal["min", "max"]:

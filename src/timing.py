@@ -109,8 +109,8 @@ class OperatorTimes(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End with the last of them, or with the epoch."""
-        if self.profiler is None or not (batch_idx == self.last or trainer.is_last_batch):
+        """End with the last of them, or with the epoch or the training."""
+        if self.profiler is None or not (batch_idx == self.last or trainer.is_last_batch or trainer.should_stop):
             return
         self.profiler.stop()
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 import math
 import time
-from contextlib import nullcontext
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -25,7 +24,7 @@ def main(config: DictConfig) -> float:
     if before == "done":
         console.print(f"This run is done already (overwrite=true runs it again): {folder.path}", soft_wrap=True)
     else:
-        with folder.attempt() if main_process else nullcontext():
+        with folder.attempt(first=main_process):
             if before == "trained":
                 from src.evaluation import score_again
 
@@ -41,7 +40,8 @@ def main(config: DictConfig) -> float:
 def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     """Fit, keep the best by the monitor, score it on val."""
     started = time.monotonic()
-    resume = resume_path(config, folder)
+    ended = folder.read_ending() if folder.best.exists() and not config.overwrite else None
+    resume = resume_path(config, folder) if ended is None else None
 
     from src import (
         build,
@@ -51,8 +51,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         training,
     )  # torch from here on: mistakes in the config were told before
 
-    machine = build.hardware(config)
-    console.print(f"machine     {machine}{machine.share(config.recipe.batch_size)}", soft_wrap=True)
+    machine = build.training_hardware(config)
+    console.print(f"machine     {machine}{training.batches(config.recipe, machine)}", soft_wrap=True)
     data = build.datamodule(config, machine)
     data.prepare_data()
     fingerprint = data.fingerprint()
@@ -60,25 +60,26 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     task, origin = build.task(config, machine, fingerprint=fingerprint)
     console.print(f"weights     {origin}", soft_wrap=True)
     if resume is not None:
-        console.print(f"resuming    behind epoch {training.check_resume(resume, config)} of {resume}", soft_wrap=True)
+        console.print(f"resuming    {training.go_on(resume, config, folder, task.provenance)}", soft_wrap=True)
     if is_main(config):
         if config.overwrite:
             folder.clear()
         folder.write_config(config)
 
-    with training.loggers(config, folder) as loggers, build.scorer(config, machine) as scorer:
-        fitting = trainer.fitting_trainer(config, machine, folder, loggers)
-        best = training.fit(config, fitting, task, data, folder, resume)
-        if early := training.cut_short(fitting, config):
-            console.print(f"stopped     {early}")
-        console.print(f"best        {best['key']} {best['value']:.4f}{training.when(best)}; scoring it")
+    with (
+        training.loggers(config, folder) as loggers,
+        build.scorer(config, machine) as scorer,
+        trainer.fitting_trainer(config, machine, folder, loggers) as fitting,
+    ):
+        ended = ended or training.fit(config, fitting, task, data, folder, resume)
+        training.tell(ended, console)
         scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
         keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)
         evaluation.score_network(folder.best, task, fitting, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
     if is_main(config):
         seconds = round(time.monotonic() - started, 1)
-        results.write(folder, config, scorer, monitor=best, **task.provenance, overlap=data.overlap(), seconds=seconds)
+        results.write(folder, config, scorer, **ended, **task.provenance, overlap=data.overlap(), seconds=seconds)
 
 
 if __name__ == "__main__":

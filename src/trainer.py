@@ -2,32 +2,35 @@
 
 import inspect
 import logging
+import os
+import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from omegaconf import DictConfig
 from torch.nn.parallel import DistributedDataParallel
 
-from src.guards import FiniteLoss
+from src.endings import AverageWeights, BestEpoch, FinalValidation, LastEpoch, Patience, TimeLimit
+from src.guards import Divergence, SharedFolder
 from src.hardware import Hardware
 from src.runs import RunFolder
 from src.task import mode_of
 from src.timing import EpochTimes, OperatorTimes
 
 
-def fitting_trainer(config: DictConfig, machine: Hardware, folder: RunFolder, loggers: list[Logger]) -> pl.Trainer:
+def fitting_trainer(
+    config: DictConfig, machine: Hardware, folder: RunFolder, loggers: list[Logger]
+) -> AbstractContextManager[pl.Trainer]:
     """Lightning's Trainer to train with: checkpoints in the run folder, the monitor read from one place."""
-    recipe, chosen = config.recipe, config.trainer
-    if recipe.accumulate > 1:
-        warnings.warn(
-            f"recipe.accumulate={recipe.accumulate}: the optimiser sees {recipe.accumulate * recipe.batch_size} images "
-            f"per step, BatchNorm no more than the {recipe.batch_size} of a batch.",
-            stacklevel=2,
-        )
+    recipe = config.recipe
     return _trainer(
         machine,
         folder,
@@ -35,25 +38,30 @@ def fitting_trainer(config: DictConfig, machine: Hardware, folder: RunFolder, lo
         logger=loggers,
         sync_batchnorm=machine.processes > 1 and machine.device == "cuda",
         max_epochs=recipe.epochs,
-        max_time=chosen.max_time,
         check_val_every_n_epoch=recipe.val_every,
         gradient_clip_val=recipe.gradient_clip,
         accumulate_grad_batches=recipe.accumulate,
     )
 
 
-def scoring_trainer(machine: Hardware, folder: RunFolder) -> pl.Trainer:
+def scoring_trainer(machine: Hardware, folder: RunFolder) -> AbstractContextManager[pl.Trainer]:
     """Lightning's Trainer to score a checkpoint with."""
     return _trainer(machine, folder, callbacks=[RichProgressBar(leave=False)], logger=False)
 
 
-def _trainer(machine: Hardware, folder: RunFolder, **options: Any) -> pl.Trainer:
+@contextmanager
+def _trainer(machine: Hardware, folder: RunFolder, **options: Any) -> Iterator[pl.Trainer]:
+    """A Trainer that takes the processes along that it has started, if its block ends with an error.
+
+    They would wait for this one in vain, on a GPU for half an hour. The other way round Lightning ends this one.
+    """
     _hush()
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
         num_nodes=machine.nodes,
         strategy=_strategy(machine),
+        plugins=_environment(machine),
         precision=machine.precision,  # type: ignore[arg-type]  # checked by Lightning
         default_root_dir=folder.path,
         enable_checkpointing="max_epochs" in options,
@@ -63,6 +71,24 @@ def _trainer(machine: Hardware, folder: RunFolder, **options: Any) -> pl.Trainer
         use_distributed_sampler=False,  # the datamodule shares out
         **options,
     )
+    try:
+        yield trainer
+    except BaseException:
+        end_started(trainer.strategy.launcher)
+        raise
+
+
+def end_started(launcher: Any) -> None:
+    """End the processes that a launcher of Lightning's has started."""
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        launcher.kill(signal.SIGKILL)
+        launcher.procs.clear()  # an observer ends this process when one of them is found dead
+
+
+def _environment(machine: Hardware) -> list[Any] | None:
+    """Who starts processes, if Lightning is not to guess: it takes SLURM for it wherever there is an allocation."""
+    alone = machine.processes == 1 or os.environ.get("SLURM_NTASKS") == "1"
+    return [LightningEnvironment()] if alone else None
 
 
 def _strategy(machine: Hardware) -> str | DDPStrategy:
@@ -80,32 +106,25 @@ def _strategy(machine: Hardware) -> str | DDPStrategy:
 
 
 def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
-    recipe = config.recipe
+    """In the order in which they are asked.
+
+    What asks all processes comes before the bar, with which the first of them alone begins to gather an epoch's
+    metrics; the checkpoints come last, and the best before the last, which knows it.
+    """
+    recipe, chosen = config.recipe, config.trainer
     mode = mode_of(recipe.monitor)
-    found: list[Callback] = [
-        RichProgressBar(leave=False),
-        FiniteLoss(folder),
-        EpochTimes(images=recipe.batch_size, exact=config.trainer.profile),
-        *([OperatorTimes(folder.path / "profile")] if config.trainer.profile else []),
-        ModelCheckpoint(
-            folder.path,
-            filename=folder.best.stem,
-            monitor=recipe.monitor,
-            mode=mode,
-            enable_version_counter=False,
-            every_n_epochs=recipe.val_every,
-            save_on_train_epoch_end=True,
-        ),
-        # Behind the best: its state holds theirs. Lightning's own save_last skips epochs that are not the best.
-        ModelCheckpoint(
-            folder.path, filename=folder.last.stem, enable_version_counter=False, save_on_train_epoch_end=True
-        ),
-    ]
+    found: list[Callback] = [SharedFolder(folder), Divergence(folder), RichProgressBar(leave=False)]
+    found.append(EpochTimes(images=recipe.batch_size, exact=chosen.profile))
+    if chosen.max_time is not None:
+        found.append(TimeLimit(chosen.max_time))
+    found.append(FinalValidation())
+    if chosen.profile:
+        found.append(OperatorTimes(folder.path / "profile"))
     if recipe.early_stopping is not None:
-        found.append(EarlyStopping(recipe.monitor, patience=recipe.early_stopping, mode=mode))
+        found.append(Patience(recipe.monitor, patience=recipe.early_stopping, mode=mode))
     if recipe.ema is not None:
-        found.append(EMAWeightAveraging(decay=recipe.ema))
-    return found
+        found.append(AverageWeights(recipe.ema))
+    return [*found, BestEpoch(folder, monitor=recipe.monitor, mode=mode), LastEpoch(folder)]
 
 
 def _hush() -> None:
@@ -116,7 +135,7 @@ def _hush() -> None:
         r".*does not have many workers.*",  # chosen from the machine, see src.hardware
         r".*exists and is not empty.*",  # a resumed run writes into its own folder
         r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.metrics
-        r".*overridden `on_after_batch_transfer` in `LightningModule`.*",  # the task makes its network's input
+        r".*overridden `\w+` in `LightningModule` but have passed in.*",  # the task makes its network's input
         r".*callbacks used to create the checkpoint need to be provided.*",  # a checkpoint is scored without them
         r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
     ):

@@ -35,11 +35,11 @@ def environment():
     return {key: value for key, value in os.environ.items() if not key.startswith("WANDB")} | own
 
 
-def run(module, *arguments, cwd, status=0, timeout=150):
-    """Run a command of the project in a folder of its own, as a user would."""
+def run(module, *arguments, cwd, status=0, timeout=150, **variables):
+    """Run a command of the project in a folder of its own, as a user would; with environment variables."""
     done = subprocess.run(
         [sys.executable, "-m", f"src.{module}", *arguments],
-        cwd=cwd, env=environment(), capture_output=True, text=True, timeout=timeout,
+        cwd=cwd, env=environment() | variables, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done

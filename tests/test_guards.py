@@ -1,25 +1,44 @@
 """What ends a training says why, and how to go on."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from src.errors import InputError
-from src.guards import FiniteLoss, memory_for
+from src.guards import Divergence, SharedFolder
+from src.memory import memory_for
 from src.runs import RunFolder
+from src.trainer import end_started
 
 CPU = SimpleNamespace(device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_names_the_images(tmp_path, loss):
-    guard = FiniteLoss(RunFolder(tmp_path))
-    trainer = SimpleNamespace(current_epoch=3)
+    guard = Divergence(RunFolder(tmp_path))
+    strategy = SimpleNamespace(barrier=lambda: None)
+    trainer = SimpleNamespace(current_epoch=3, is_global_zero=True, strategy=strategy)
     guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(1.0)}, {"id": ["a", "b"]}, 6)
-    with pytest.raises(InputError, match=r"step 7 in epoch 3 is not finite; its images are c, d; no epoch is complete"):
+    with pytest.raises(InputError, match=r"step 7 in epoch 3 is not finite; images: c, d; no epoch is complete"):
         guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["c", "d"]}, 7)
+
+
+def test_processes_that_wait_in_vain_are_ended():
+    launcher = _SubprocessScriptLauncher(None, 2, 1)
+    launcher.procs = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])]
+    (child,) = launcher.procs
+    end_started(launcher)
+    assert child.wait(timeout=10) == -9 and launcher.procs == []
+
+
+def test_a_folder_that_only_the_first_process_sees_is_told(tmp_path):
+    with pytest.raises(InputError, match="storage that they share"):
+        SharedFolder(RunFolder(tmp_path), patience=0).on_fit_start(None, None)
 
 
 class Greedy(torch.nn.Module):
@@ -43,14 +62,14 @@ class Greedy(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("most", "says"), [(7, r"16 images in .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=4"), (1, "smaller .*crop")]
+    ("most", "says"), [(7, r"16 images in .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=8"), (1, "smaller .*crop")]
 )
 def test_out_of_memory_says_how_many_fit(most, says):
     task = Greedy(most)
-    with pytest.raises(InputError, match=says), memory_for(task, batch_size=16, crop=8):
+    with pytest.raises(InputError, match=says), memory_for(task, batch_size=16, crop=8, accumulate=2):
         task(torch.zeros(16, 3, 8, 8))
 
 
 def test_other_errors_are_left_alone():
-    with pytest.raises(RuntimeError, match="shape"), memory_for(Greedy(9), batch_size=16, crop=8):
+    with pytest.raises(RuntimeError, match="shape"), memory_for(Greedy(9), batch_size=16, crop=8, accumulate=1):
         raise RuntimeError("shape mismatch")

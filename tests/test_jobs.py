@@ -62,11 +62,11 @@ def test_tables_share_the_networks_they_have_in_common(tmp_path):
 
 def test_failed_and_running_jobs_are_known_from_their_folder(tmp_path):
     (job,) = expand([*SMALL, "seed=1", f"runs={tmp_path}"])
-    with pytest.raises(MemoryError), job.folder.attempt():
+    with pytest.raises(MemoryError), job.folder.attempt(first=True):
         assert job.standing() == ("running", "")
         raise MemoryError("no room")
     assert job.standing() == ("failed", "MemoryError: no room")
-    with job.folder.attempt():
+    with job.folder.attempt(first=True):
         assert not job.folder.failure.exists()
     assert job.standing() == ("new", "")
 

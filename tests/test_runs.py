@@ -3,8 +3,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.errors import InputError
+from src.files import replacing
 from src.identity import identity, resume_path, state, training_identity
-from src.runs import RunFolder, replacing
+from src.runs import RunFolder
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -78,9 +79,9 @@ def test_a_folder_of_another_config_is_neither_shown_nor_mixed(tmp_path):
 def test_one_process_at_a_time_works_in_a_folder(tmp_path):
     folder = RunFolder(tmp_path / "run")
     assert not folder.is_held()
-    with folder.attempt():
+    with folder.attempt(first=True):
         assert folder.is_held()
-        with pytest.raises(InputError, match="another process is at work"), RunFolder(folder.path).attempt():
+        with pytest.raises(InputError, match="another process is at work"), RunFolder(folder.path).attempt(first=True):
             pass
     assert not folder.is_held() and not folder.failure.exists()
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests import conftest
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
 
@@ -39,7 +40,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
     folder = cwd / "runs" / "whole"
     names = {path.name for path in folder.iterdir()} - {".lock"}
     assert names == {
-        *("config.yaml", "metrics.csv", "best.ckpt", "last.ckpt"),
+        *("config.yaml", "metrics.csv", "best.ckpt", "last.ckpt", "training.json"),
         *("results.json", "confusion.npz", "trimap.npz", "panels"),
     }
     checkpoint = torch.load(folder / "best.ckpt", weights_only=True)["seglab"]
@@ -151,3 +152,11 @@ def _label(folder, label, size=None):
     found = np.array(mask if size is None else mask.resize(size))
     found[0, 0] = label
     Image.fromarray(found, mode="L").save(path)
+
+
+def test_no_library_warns_of_what_is_meant(tmp_path):
+    """In a run and in one that goes on from another folder; all other tests keep warnings off."""
+    words = [*TINY, "recipe.epochs=1", "crf.engine=torch", "panels=0", "runs=runs"]
+    for more in (["name=one"], ["name=two", "recipe.epochs=2", "resume=runs/one/last.ckpt"]):
+        done = conftest.run("train", *words, *more, cwd=tmp_path, PYTHONWARNINGS="")
+        assert "Warning" not in done.stderr + done.stdout, done.stderr

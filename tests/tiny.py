@@ -1,9 +1,12 @@
-"""A backbone as small as the contract allows: the checkpoints of ResNet-18 made the tests write 27 GB."""
+"""A backbone as small as the contract allows: ResNet-18 made the tests write 27 GB; a loss that fails."""
 
+import os
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
+from src.losses import cross_entropy
 from src.models.backbones import Backbone
 
 
@@ -14,3 +17,24 @@ def backbone(model, *, output_stride, native_output_stride):
     strides = {"output_stride": output_stride, "native_output_stride": native_output_stride}
     body = nn.Sequential(OrderedDict(first=low, second=out))
     return Backbone(body, model=model, low="first", out="second", low_channels=16, out_channels=64, **strides)
+
+
+class Failing(nn.Module):
+    """Cross-entropy that fails in one process in its training step number `step`."""
+
+    def __init__(self, kind, rank, step, class_weights):
+        super().__init__()
+        self.kind, self.left = kind, step
+        self.is_here = int(os.environ.get("LOCAL_RANK", "0")) == rank
+
+    def forward(self, logits, target):
+        loss = cross_entropy(logits, target)
+        if self.kind == "validation" and not loss.requires_grad:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        if self.is_here and loss.requires_grad:
+            self.left -= 1
+            if self.left == -1:
+                if self.kind == "memory":
+                    raise torch.OutOfMemoryError("CUDA out of memory.")
+                loss = loss * float("nan")
+        return {"loss": loss}

@@ -223,6 +223,12 @@ def _notes(rows: list[Row], cells: Sequence[Cell], counts: dict[int, Counts]) ->
         )
     if any(len(row.done) == 1 for row in rows):
         notes.append("One seed: the interval is that of the choice of images; training again would add to it.")
+    for run in [cell.run for cell in cells if cell.is_done and cell.run is not None]:
+        length = (run.read_ending() or {}).get("training", {})
+        if str(length.get("stopped")).startswith("trainer.max_time"):
+            notes.append(
+                f"{run.path.name} was stopped after {length['steps']} of {length['of']} steps by {length['stopped']}."
+            )
     broken = [cell for cell in cells if not cell.is_done]
     if broken:
         notes.append(f"{len(broken)} of {len(cells)} runs have no scores; they are listed below the table.")

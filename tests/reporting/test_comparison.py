@@ -23,6 +23,13 @@ def test_seeds_are_one_row_named_by_what_differs(runs):
     assert table.facts["images"] == "40" and table.notes[0].startswith("Only 40 images")
 
 
+def test_a_training_that_was_cut_short_is_named(runs):
+    for name, stopped in (("focal2", "trainer.max_time=00:01:00:00"), ("dice1", "recipe.early_stopping=5")):
+        RunFolder(runs / name).write_ending({"training": {"steps": 30, "of": 90, "stopped": stopped}})
+    (note,) = [note for note in table_of(runs).notes if "stopped" in note]
+    assert note == "focal2 was stopped after 30 of 90 steps by trainer.max_time=00:01:00:00."
+
+
 def test_scores_are_those_of_the_runs(runs):
     table = table_of(runs)
     for row in table.rows:
