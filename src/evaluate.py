@@ -20,12 +20,12 @@ def main(config: DictConfig) -> float:
 
     source, settled, machine, data = evaluation.prepare(config, typed_overrides())
     folder = evaluation.output_folder(config, settled, source)
-    folder.create()
     console.print(f"scoring     {source.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
         keep = evaluation.kept_logits(None, settled.variants, RunFolder(source.path))
-    best = evaluation.score(settled, source, machine, data, folder, console, keep=keep)
+    with folder.attempt(first=is_main(config)):
+        best = evaluation.score(settled, source, machine, data, folder, console, keep=keep)
     if is_main(config):
         show(folder, console)
     return best

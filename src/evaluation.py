@@ -8,7 +8,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.progress import track
 
 from src import build, logits, processes, results, training
 from src.checkpoint import stored_config
@@ -16,11 +15,12 @@ from src.data.datamodule import SegmentationDataModule
 from src.errors import InputError
 from src.hardware import Hardware
 from src.identity import evaluation_name, scored_folder
-from src.inference import PLAIN
-from src.logits import read_resized
+from src.logits import LogitsTask
+from src.memory import memory_for_scoring
 from src.runs import RunFolder
 from src.task import SegmentationTask
 from src.trainer import scoring_trainer
+from src.variant_checks import need_network
 from src.variants import VariantScorer
 
 
@@ -128,13 +128,16 @@ def score(
         console: is told what takes long.
         keep: folder in which the network's logits are kept; None scores them as they come.
     """
-    with training.loggers(settled, folder) as loggers, build.scorer(settled, machine) as scorer:
+    with (
+        training.loggers(settled, folder) as loggers,
+        build.scorer(settled, machine) as scorer,
+        scoring_trainer(machine, folder) as trainer,
+    ):
         scorer.observers += training.observers(settled, folder, data.ids("val"), loggers)
         if source.checkpoint is None:
-            score_logits(source.path, data, scorer)
+            trainer.test(LogitsTask(source.path, scorer), data, verbose=False)
         else:
             task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-            trainer = scoring_trainer(machine, folder)
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
         training.log_scores(loggers, scorer)
     if processes.is_main(settled):
@@ -163,7 +166,7 @@ def kept_logits(wanted: bool | None, variants: DictConfig, folder: RunFolder) ->
 
     None where variants need the network itself.
     """
-    if any(variant and variant.get("inference") for variant in variants.values()):
+    if need_network(variants):
         return None
     return folder.logits if wanted or folder.logits.is_dir() else None
 
@@ -180,32 +183,11 @@ def score_network(
 ) -> None:
     """Score a checkpoint filled into the task, from one pass over val; with `keep`, from logits in files."""
     started = time.perf_counter()
-    if keep is None:
-        task.scorer = scorer
-        trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
-    else:
-        logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
-        score_logits(keep, data, scorer)
+    with memory_for_scoring():
+        if keep is None:
+            task.scorer = scorer
+            trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        else:
+            logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
+            trainer.test(LogitsTask(keep, scorer), data, verbose=False)
     console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)
-
-
-def score_logits(folder: Path, data: SegmentationDataModule, scorer: VariantScorer) -> None:
-    """Score `ID.npz` of each validation image: logits resized to the image's size, as `align_corners=False`.
-
-    Raises:
-        InputError: a variant needs more than one look of the network at an image.
-    """
-    needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
-    if needy:
-        raise InputError(
-            f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the logits "
-            "of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
-        )
-    samples = data.val_dataloader()
-    shown = processes.rank() == 0
-    for sample in track(samples, description="scoring", total=len(samples), transient=True, disable=not shown):
-        (image_id,) = sample["id"]
-        target = sample["mask"][0].long()
-        probs = read_resized(folder, image_id, target).softmax(0)
-        scorer.add(image_id, {PLAIN: probs}, sample["rgb"][0].numpy(), target)
-    scorer.finish()

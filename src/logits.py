@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from torch import Tensor
 from src.data.datamodule import SegmentationDataModule
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
+from src.files import replacing
+from src.inference import PLAIN
 from src.models.deeplab import resize_logits
-from src.runs import replacing
 from src.task import SegmentationTask
+from src.variants import VariantScorer
 
 SOURCE = "source.sha256"  # of the checkpoint that a folder's logits come from
 
@@ -109,8 +111,9 @@ def keep(
     mark = folder / SOURCE
     if any(folder.glob("*.npz")) and (not mark.exists() or mark.read_text() != source):
         raise InputError(f"{folder}: holds logits of another network; choose another folder.")
-    with replacing(mark) as temporary:
-        temporary.write_text(source)
+    if trainer.is_global_zero:
+        with replacing(mark) as temporary:
+            temporary.write_text(source)
     missing = [image for image in ids if not (folder / f"{image}.npz").exists()]
     trainer.strategy.barrier()  # all processes have looked before one writes
     if len(missing) < len(ids):
@@ -118,5 +121,56 @@ def keep(
     if missing:
         writer = LogitsWriter(folder, len(missing), console)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
-        loader = data.whole_images(missing)
-        trainer.predict(task, loader, return_predictions=False, ckpt_path=checkpoint, weights_only=True)
+        images = _Images(data, missing)
+        trainer.predict(task, datamodule=images, return_predictions=False, ckpt_path=checkpoint, weights_only=True)
+        trainer.strategy.barrier()  # each process reads what others have written
+
+
+class _Images(pl.LightningDataModule):
+    """Some images of a data set; the loader is made when the processes that share them have met."""
+
+    def __init__(self, data: SegmentationDataModule, ids: Sequence[str]) -> None:
+        super().__init__()
+        self.data, self.ids = data, ids
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # more processes than images that are missing
+
+    def predict_dataloader(self) -> Any:
+        """See `whole_images`."""
+        return self.data.whole_images(self.ids)
+
+
+class LogitsTask(pl.LightningModule):
+    """Stands where a network would in the Trainer's test: hands a scorer the probabilities that files give.
+
+    Args:
+        folder: with `ID.npz` of each image, resized to the image's size as `align_corners=False`.
+        scorer: of variants that look at an image once.
+
+    Raises:
+        InputError: a variant needs more than one look of the network at an image.
+    """
+
+    def __init__(self, folder: Path, scorer: VariantScorer) -> None:
+        super().__init__()
+        needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
+        if needy:
+            raise InputError(
+                f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
+                "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
+            )
+        self.folder, self.scorer = folder, scorer
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Images and truth stay on the host."""
+        return batch
+
+    def test_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
+        """Read the logits of one image."""
+        (image_id,) = batch["id"]
+        target = batch["mask"][0].long()
+        probs = read_resized(self.folder, image_id, target).softmax(0)
+        self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
+
+    def on_test_epoch_end(self) -> None:
+        """Put together what several processes have scored."""
+        self.scorer.finish()

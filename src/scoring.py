@@ -42,6 +42,14 @@ class Stack(Mapping[str, npt.NDArray[Any]]):
             row[cells] = values
         return dense.reshape(-1, *self.shape)
 
+    def total(self, name: str) -> npt.NDArray[np.int64]:
+        """(*shape) summed over the images, none of which is made dense."""
+        found = np.zeros(int(np.prod(self.shape)), dtype=np.int64)
+        for image in self.images:
+            cells, values = image[name]
+            found[cells] += values  # each cell of an image stands there once
+        return found.reshape(self.shape)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 

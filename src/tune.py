@@ -29,7 +29,8 @@ def main(config: DictConfig) -> float:
     if source.checkpoint is not None:
         kept = folder.path / "logits"
         task, _ = build.task(settled, machine, fingerprint=data.fingerprint(), pretrained=False)
-        logits.keep(kept, ids, source.checkpoint, task, data, scoring_trainer(machine, folder), console)
+        with scoring_trainer(machine, folder) as trainer:
+            logits.keep(kept, ids, source.checkpoint, task, data, trainer, console)
     engine = build.engine(settled, machine)
     try:
         search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)

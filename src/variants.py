@@ -3,7 +3,7 @@
 A variant is (inference, CRF parameters, guidance, fusion rule), each of which may be left out: `none` is the network's
 own labels from one pass. Variants that share an inference share the passes of the network, those that also share CRF
 parameters and guidance share a CRF run. CRF runs go to an engine and are scored when they come back, so that the CRF of
-one image overlaps the network on the next ones.
+one image may overlap the network on the next ones.
 """
 
 import itertools
@@ -92,7 +92,8 @@ class VariantScorer:
         ids: images scored so far, in the order of `add`; after `finish` those of all processes.
         matrices: per variant the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
         trimaps: per variant (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
-        waited: seconds for which `add` and `finish` waited for CRFs.
+        busy: seconds that CRFs ran; after `finish` those of all processes.
+        waited: seconds for which `add` and `finish` waited for CRFs; after `finish` the most of any process.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class VariantScorer:
         self.matrices = Stack(list(variants), (num_classes, num_classes), np.int64)
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
         self.inferences = tuple(dict.fromkeys(v.inference for v in variants.values()))
-        self.waited = 0.0
+        self.busy = self.waited = 0.0
         self._models = {
             inference: tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf and v.inference == inference))
             for inference in self.inferences
@@ -159,17 +160,19 @@ class VariantScorer:
         self.ids, self.matrices.images, self.trimaps.images = _dealt(ids), _dealt(matrices), _dealt(trimaps)
         if len(set(self.ids)) < len(self.ids):
             raise RuntimeError("an image was scored twice")
+        busy, waited = zip(*processes.gather((self.engine.busy if self.engine else 0.0, self.waited)), strict=True)
+        self.busy, self.waited = sum(busy), max(waited)
         for observer in self.observers:
             observer.finish()
 
     def account(self, seconds: float) -> str:
         """Where the time of scoring went, given how long it took, in words."""
-        crf = ""
-        if self.engine is not None:
-            crf = (
-                f": CRFs ran for {self.engine.busy:.1f} s beside the network, {self.waited:.1f} s were waited for them"
-            )
-        return f"{len(self.ids)} images in {seconds:.1f} s{crf}"
+        if self.engine is None:
+            return f"{len(self.ids)} images in {seconds:.1f} s"
+        ran = f"CRFs ran for {self.busy:.1f} s{' in all processes' if processes.count() > 1 else ''}"
+        beside = f"beside the network, {self.waited:.1f} s were waited for them"
+        how = beside if self.engine.ahead else "in turn with the network"
+        return f"{len(self.ids)} images in {seconds:.1f} s: {ran} {how}"
 
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.
@@ -179,7 +182,7 @@ class VariantScorer:
         """
         if not any(len(cells) for image in self.matrices.images for cells, _ in image.values()):
             raise InputError(f"none of the {len(self.ids)} images scored has a labelled pixel; see data.val_list.")
-        return {name: scores(stacked) for name, stacked in self.matrices.items()}
+        return {name: scores(self.matrices.total(name)) for name in self.variants}
 
     def _submit(self) -> None:
         if self._waiting and self.engine is not None:
@@ -211,7 +214,7 @@ class VariantScorer:
             for name, variant in self.variants.items()
         }
         count = RingCounter(image.target, self.num_classes, next(iter(image.probs.values())).device)
-        rings = {name: count(prediction) for name, prediction in labels.items()}
+        rings = count(labels)
         matrices = {name: counted.sum(0) for name, counted in rings.items()}
         self.ids.append(image.id)
         self.matrices.append(matrices)

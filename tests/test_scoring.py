@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from src.counting import RingCounter, boundary_rings, confusion_matrix
-from src.scoring import RADII, hits_and_unions, image_miou, scores, trimap_miou
+from src.scoring import RADII, Stack, hits_and_unions, image_miou, scores, trimap_miou
 
 
 def numpy_matrix(labels, target, classes):
@@ -60,7 +60,10 @@ def test_rings_are_bands_of_growing_width_around_boundaries():
     for ring, radius in enumerate(RADII):
         assert ((rings <= ring) == distance_by_hand(target, radius)).all()
     labels = random.integers(0, 21, target.shape)
-    counted = RingCounter(torch.from_numpy(target), 21, torch.device("cpu"))(torch.from_numpy(labels))
+    count = RingCounter(torch.from_numpy(target), 21, torch.device("cpu"))
+    both = count({"truth": torch.from_numpy(target) % 21, "other": torch.from_numpy(labels)})
+    assert (np.diag(both["truth"].sum(0).diagonal()) == both["truth"].sum(0)).all()
+    counted = both["other"]
     assert (counted.sum(0) == numpy_matrix(labels, target, 21)).all()
     near = np.where(rings <= 1, target, 255)
     assert (counted[:2].sum(0) == numpy_matrix(labels, near, 21)).all()
@@ -73,3 +76,12 @@ def test_scores_near_boundaries_and_of_single_images():
     counts[:, 0] = hits_and_unions(matrices)
     found = trimap_miou(counts)
     assert found[1] == pytest.approx(scores(matrices).miou) and found[3] is None
+
+
+def test_counts_held_by_their_cells_are_the_dense_ones():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 50, (3, 4, 4)) * (random.random((3, 4, 4)) < 0.3)
+    held = Stack(["a", "b"], (4, 4), np.int64)
+    for image in images:
+        held.append({"a": image, "b": image.T})
+    assert (held["a"] == images).all() and (held.total("b") == images.sum(0).T).all()

@@ -4,8 +4,8 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Protocol
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class Engine(Protocol):
     Attributes:
         device: where the probabilities that it takes and gives lie.
         batch: how many images it takes at a time.
-        ahead: how many batches may be under way.
+        ahead: how many batches may be under way while the caller goes on; 0: it waits for each.
         busy: seconds that CRFs have run so far, of all processes together.
     """
 
@@ -48,16 +48,22 @@ class Engine(Protocol):
 
 
 class NumbaEngine:
-    """Ours on the CPU: one image after the other, each with all threads, beside whatever the caller does."""
+    """Ours on the CPU: one image after the other, each with all threads.
+
+    Args:
+        threads: of an image.
+        beside: run while the caller goes on; else the caller waits, which takes less time where it would want the same
+            cores (`make bench`).
+    """
 
     device = torch.device("cpu")
     batch = 1
-    ahead = 4
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, beside: bool) -> None:
         self.threads = threads
+        self.ahead = 4 if beside else 0
         self.busy = 0.0
-        self._executor = ThreadPoolExecutor(1)
+        self._executor: Executor = ThreadPoolExecutor(1) if beside else _AtOnce()
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
         """See `Engine`."""
@@ -81,31 +87,63 @@ class NumbaEngine:
         self._executor.shutdown(cancel_futures=cancel)
 
 
+class _AtOnce(Executor):
+    """Runs what is submitted before it answers."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """See `Executor`."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 class TorchEngine:
-    """Ours in torch, on whatever device: a batch of images at a time, which stay on the device."""
+    """Ours in torch, on whatever device: a batch of images at a time, which stay on the device.
+
+    A thread of its own drives it, on a GPU through a stream of its own, so that the network goes on meanwhile. What is
+    set for the caller's thread, such as autocast, does not reach it: it computes in float32.
+    """
 
     batch = 16
-    ahead = 0
+    ahead = 1
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.busy = 0.0
+        self._executor = ThreadPoolExecutor(1)
+        self._stream: torch.cuda.Stream | None = None
 
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
-        """See `Engine`; a GPU works on while this returns."""
+        """See `Engine`."""
+        caller = None
+        if probs[0].is_cuda:  # made here and not before: of several processes each has a GPU of its own by now
+            caller = torch.cuda.current_stream(probs[0].device)
+            self._stream = self._stream or torch.cuda.Stream(probs[0].device)  # type: ignore[no-untyped-call]
+            self._stream.wait_stream(caller)
+        return self._executor.submit(self._run, probs, rgb, models, caller)
+
+    @torch.inference_mode()
+    def _run(
+        self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF], caller: "torch.cuda.Stream | None"
+    ) -> list[list[Tensor]]:
         from src.crf.gpu import infer
 
-        done: Future[list[list[Tensor]]] = Future()
         started = time.perf_counter()
-        try:
-            done.set_result(infer(probs, rgb, models))
-        except Exception as error:
-            done.set_exception(error)
+        with torch.cuda.stream(self._stream):
+            found = infer(probs, rgb, models)
+        if self._stream is not None and caller is not None:
+            for q in (q for image in found for q in image):
+                q.record_stream(caller)  # its memory is not used again before the caller's stream is done with it
+            self._stream.synchronize()
         self.busy += time.perf_counter() - started
-        return done
+        return found
 
     def close(self, *, cancel: bool) -> None:
-        """Nothing to end."""
+        """See `Engine`."""
+        self._executor.shutdown(cancel_futures=cancel)
 
 
 class PyDenseCRFEngine:
@@ -152,8 +190,8 @@ def _timed_reference(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) 
 
 
 ENGINES: dict[str, Callable[[str, int], Engine]] = {
-    "auto": lambda device, cores: TorchEngine(torch.device(device)) if device == "cuda" else NumbaEngine(cores),
-    "numba": lambda device, cores: NumbaEngine(cores),
+    "auto": lambda device, cores: ENGINES["torch" if device == "cuda" else "numba"](device, cores),
+    "numba": lambda device, cores: NumbaEngine(cores, beside=device != "cpu"),
     "torch": lambda device, cores: TorchEngine(torch.device(device)),
     "pydensecrf": lambda device, cores: PyDenseCRFEngine(cores),
 }

@@ -15,11 +15,13 @@ from tests.crf.conftest import model, scene
 SCENES = [scene(24, 37, 5), scene(40, 20, 5, seed=1)]
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=[*sorted(ENGINES), "numba beside a GPU"])
 def engine(request):
-    if request.param == "pydensecrf":
+    name, _, beside = request.param.partition(" beside a ")
+    if name == "pydensecrf":
         pytest.importorskip("pydensecrf")
-    made = ENGINES[request.param]("cpu", 1)
+    made = ENGINES[name]("cuda" if beside else "cpu", 1)
+    assert (made.ahead > 0) == (made.device.type != "cpu" or name not in ("auto", "numba") or bool(beside))
     yield made
     made.close(cancel=False)
 
