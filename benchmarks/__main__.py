@@ -21,6 +21,8 @@ def main() -> None:
     from benchmarks import input_pipeline, stages, step_time
 
     console, rows, details = Console(), [], None
+    if not console.is_terminal:
+        console = Console(width=170)  # a file has room for whole lines
     wanted = options.parts or PARTS
     with Progress(console=console, transient=True) as progress:
         if "input" in wanted:

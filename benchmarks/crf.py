@@ -89,7 +89,7 @@ def evaluation(found: list[Scene], table: Table, console: Console, repeats: int)
 
     ours, theirs = [], []
     for _ in track(range(repeats), description="whole evaluation", transient=True, console=console):
-        engine, reference = NumbaEngine(THREADS), PyDenseCRFEngine(THREADS)
+        engine, reference = NumbaEngine(THREADS, beside=False), PyDenseCRFEngine(THREADS)
         score(reference, {"raw": variants["raw"]}, found[: 2 * THREADS])  # starts the processes
         ours.append(seconds(lambda: score(engine, variants))[0])
         theirs.append(seconds(lambda: [score(reference, {n: v}) for n, v in variants.items()])[0])

@@ -6,17 +6,20 @@ tensors. All draw scale factors of 0.5 to 2 of the image's own size, crop 513, n
 workers.
 """
 
+import io
 import os
 import random
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torchvision.transforms as T
 from PIL import Image
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
+from torchvision.io import decode_jpeg
 from torchvision.transforms import functional as F
 
 from benchmarks.rows import Row, in_turns, ratios
@@ -80,6 +83,30 @@ def rate(batches: DataLoader, *, is_ours: bool) -> float:
     return count / (time.perf_counter() - started)
 
 
+def decoders(folder: VOCFolder, ids: list[str], progress: Progress, rounds: int) -> list[Row]:
+    """One JPEG to RGB in memory: OpenCV, which we read with, beside those that come with torchvision."""
+    files = [folder.image_path(image).read_bytes() for image in ids]
+    ways = {
+        "OpenCV": lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB),
+        "PIL": lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")),
+        "torchvision": lambda data: decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8)),
+    }
+
+    def turn(way) -> float:
+        started = time.perf_counter()
+        for data in files:
+            way(data)
+        return (time.perf_counter() - started) / len(files)
+
+    turns = {name: lambda way=way: turn(way) for name, way in ways.items()}
+    found = in_turns(turns, rounds=rounds, progress=progress, what="decoders")
+    shown = {name: f"{1000 * np.median(seconds):.2f} ms" for name, seconds in found.items()}
+    return [
+        Row("decoding a JPEG", shown["OpenCV"], f"{name} {shown[name]}", ratios(found[name], found["OpenCV"]), "")
+        for name in ("PIL", "torchvision")
+    ]
+
+
 def measure(progress: Progress, *, rounds: int = 5, images: int = 176) -> list[Row]:
     root = locate(SAMPLE)
     if root is None:
@@ -104,6 +131,7 @@ def measure(progress: Progress, *, rounds: int = 5, images: int = 176) -> list[R
     turns = {name: lambda name=name: rate(loaders[name], is_ours=name in ("ours", "cached", "jitter")) for name in sets}
     torch.set_num_threads(1)  # the workers have the cores
     found = in_turns(turns, rounds=rounds, progress=progress, what="input pipeline")
+    rows = decoders(folder, ids, progress, rounds)
     torch.set_num_threads(os.cpu_count() or 1)
     median = {name: f"{np.median(values):.0f}/s" for name, values in found.items()}
 
@@ -112,6 +140,7 @@ def measure(progress: Progress, *, rounds: int = 5, images: int = 176) -> list[R
         return Row(f"input, {what}", median[ours], beside, ratios(found[ours], found[theirs]), target)
 
     return [
+        *rows,
         row("decoding each time", "ours", "pil"),
         row("decoding each time", "ours", "tensor"),
         row("decoded images kept", "cached", "pil"),

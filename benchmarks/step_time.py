@@ -33,7 +33,7 @@ CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 BATCH, SIZE = (16, 512) if CUDA else (4, 224)
 EDGE = 2048  # of the product's matrices
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16 FLOP/s by the makers' data sheets
+PEAKS = {"H100 80GB HBM3": 989e12, "H100 PCIe": 756e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by data sheets
 
 
 @dataclass(frozen=True)
