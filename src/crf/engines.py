@@ -74,11 +74,12 @@ class NumbaEngine:
 
         if not cpu.is_compiled():
             print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
-        started = time.perf_counter()
+        started, torchs = time.perf_counter(), torch.get_num_threads()
         found = [
             [torch.from_numpy(q) for q in cpu.infer(readonly(p.numpy()), image, models, threads=self.threads)]
             for p, image in zip(probs, rgb, strict=True)
         ]
+        torch.set_num_threads(torchs)  # Numba's OpenMP, which is torch's, too, sets this thread's number to all cores
         self.busy += time.perf_counter() - started
         return found
 

@@ -47,6 +47,15 @@ def test_bad_input_comes_out_of_the_future(engine):
         engine.submit([probs], [rgb], [model()]).result()
 
 
+def test_the_network_keeps_its_threads(monkeypatch):
+    """Numba's OpenMP gives the thread that calls it all cores; of several processes each has but its share of them."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("src.crf.cpu.infer", lambda *_, **__: torch.set_num_threads(threads + 1) or [])
+    engine = ENGINES["numba"]("cpu", 1)
+    engine.submit([torch.ones(1, 2, 2)], [np.zeros((2, 2, 3), np.uint8)], []).result()
+    assert torch.get_num_threads() == threads
+
+
 def test_without_pydensecrf_only_its_engine_is_gone(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pydensecrf'] = None\n")
     without = environment() | {"PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}
