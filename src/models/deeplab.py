@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from src.models.backbones import Backbone
 
@@ -51,8 +51,7 @@ class DeepLabV3(DeepLab):
     adopts = "head"
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
-        head = DeepLabHead(backbone.out_channels, num_classes, backbone.atrous_rates)
-        super().__init__(backbone, head, num_classes)
+        super().__init__(backbone, _head(backbone, num_classes), num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float, normalised, to logits (B, C, H/OS, W/OS), sizes rounded up."""
@@ -91,7 +90,7 @@ class Decoder(nn.Module):
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()
-        head = DeepLabHead(backbone.out_channels, num_classes, backbone.atrous_rates)  # ASPP, conv, norm, ReLU, last
+        head = _head(backbone, num_classes)  # ASPP, conv, norm, ReLU, last
         self.context = nn.Sequential(*list(head)[: 4 if backbone.has_trained_head else 1])
         self.project_low = ConvNormReLU(backbone.low_channels, LOW_CHANNELS, kernel_size=1)
         self.fuse = ConvNormReLU(WIDTH + LOW_CHANNELS, WIDTH, kernel_size=3)
@@ -112,6 +111,28 @@ class Decoder(nn.Module):
         for name, block in (("fuse", self.fuse), ("refine", self.refine)):
             state |= {f"{name}.{key}": value for key, value in block.identity(mean=mean, var=var).items()}
         return state
+
+
+def _head(backbone: Backbone, num_classes: int) -> DeepLabHead:
+    """Torchvision's head, whose ASPP pools in the layout that it is given."""
+    head = DeepLabHead(backbone.out_channels, num_classes, backbone.atrous_rates)
+    pooling = cast(nn.Sequential, cast(ASPP, head[0]).convs[-1])
+    pooling[0] = ImageMean()
+    return head
+
+
+class ImageMean(nn.Module):
+    """`AdaptiveAvgPool2d(1)`, with a gradient in the layout of its input.
+
+    torch's is contiguous. Behind channels-last features it is the first gradient of several, the sum takes its layout,
+    and adding the other branches' to it takes ten times as long (`make bench`: steps).
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 1, 1)."""
+        if features.is_contiguous(memory_format=torch.channels_last):
+            return features.permute(0, 2, 3, 1).mean((1, 2))[..., None, None]
+        return F.adaptive_avg_pool2d(features, 1)
 
 
 class ConvNormReLU(nn.Sequential):

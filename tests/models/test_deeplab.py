@@ -6,9 +6,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from src.models.backbones import Backbone, mobilenet_v3_large, resnet
-from src.models.deeplab import DeepLab, DeepLabV3, DeepLabV3Plus, rectified_gaussian, resize_logits
+from src.models.deeplab import DeepLab, DeepLabV3, DeepLabV3Plus, ImageMean, rectified_gaussian, resize_logits
 
 CONF = Path(__file__).parents[2] / "conf"
 BACKBONES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
@@ -108,3 +109,12 @@ def test_every_parameter_learns() -> None:
     network = DeepLabV3Plus(resnet("resnet18", output_stride=16, native_output_stride=8), 5)
     network(torch.randn(2, 3, 65, 65)).square().mean().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_gradients_of_pooling_have_the_layout_of_the_features(layout: torch.memory_format) -> None:
+    features = torch.randn(2, 8, 5, 7).contiguous(memory_format=layout).requires_grad_()
+    pooled = ImageMean()(features)
+    torch.testing.assert_close(pooled, F.adaptive_avg_pool2d(features, 1))
+    (gradient,) = torch.autograd.grad(pooled.square().sum(), features)
+    assert gradient.is_contiguous(memory_format=layout)
