@@ -142,11 +142,18 @@ class SegmentationDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images one by one, each at its own size; of several processes each has others."""
+        """Whole images one by one, each at its own size; of several processes each has others.
+
+        Its workers start now, before a training has grown: each page that a process writes after it has been forked is
+        copied, and both keep one.
+        """
         ids = self.ids("val")
         if len(ids) < processes.count():
             raise InputError(f"{processes.count()} processes share {len(ids)} val images: use fewer (trainer.devices).")
-        return self.whole_images(ids)
+        loader = self.whole_images(ids)
+        if self.workers > 0:
+            iter(loader)
+        return loader
 
     def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
         """The same of any images; a process may get none."""
