@@ -19,6 +19,7 @@ from src.data.transforms import Augment
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
 from src.hardware import Hardware, detect
+from src.heap import keep_freed_memory
 from src.inference import Inference
 from src.models import weights
 from src.models.deeplab import DeepLab
@@ -27,8 +28,11 @@ from src.variants import Variant, VariantScorer
 
 
 def hardware(config: DictConfig) -> Hardware:
-    """What the machine is good at, with the config's say in it."""
-    return detect(config.trainer, jobs=config.get("jobs", 1))
+    """What the machine is good at, with the config's say in it; on a CPU the allocator is set for it as well."""
+    found = detect(config.trainer, jobs=config.get("jobs", 1))
+    if found.device == "cpu":
+        keep_freed_memory()
+    return found
 
 
 def training_hardware(config: DictConfig) -> Hardware:

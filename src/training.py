@@ -20,6 +20,7 @@ from src.endings import BestEpoch, Patience
 from src.errors import InputError
 from src.files import replacing
 from src.hardware import Hardware
+from src.heap import give_back_freed_memory
 from src.memory import memory_for, memory_for_scoring
 from src.metrics import MetricsFile
 from src.runs import RunFolder
@@ -122,6 +123,7 @@ def fit(
         batch_size = recipe.batch_size // trainer.world_size
         with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
             trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        give_back_freed_memory()
         ended = {"monitor": _best(trainer, config, folder), "training": _length(trainer, config)}
     else:
         with memory_for_scoring():
