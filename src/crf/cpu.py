@@ -55,12 +55,23 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
     """
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
-    highest = flat.max(axis=1)
-    check_range(float(flat.min()), float(highest.max()))
+    highest = _checked_highest(flat)
     with _ONE_AT_A_TIME:
         useful = -(-flat.shape[1] // POINTS_PER_THREAD)
         numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
         return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
+
+
+def _checked_highest(flat: FloatArray) -> FloatArray:
+    """The largest number of each label; raises ValueError where there are no probabilities.
+
+    In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
+    """
+    highest = flat.view(np.uint32).max(axis=1)
+    if highest.max() > np.float32(1).view(np.uint32):
+        check_range(float(flat.min()), float(flat.max()))
+        return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
+    return np.asarray(highest.view(np.float32))
 
 
 def padded(labels: int) -> int:
@@ -108,7 +119,8 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         if ("", p.spatial_sigma, 0) not in lattices:
             lattices["", p.spatial_sigma, 0] = spatial_lattice(*rgb.shape[:2], p.spatial_sigma)
         spatial, bilateral = lattices["", p.spatial_sigma, 0], lattices[key]
-        result = np.zeros_like(flat)  # pages of labels that take no part are never touched
+        result = np.empty_like(flat)
+        _clear(result, np.setdiff1d(np.arange(len(flat)), kept))
         weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
         own = flow(spatial, width), flow(bilateral, width)
         _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
@@ -129,6 +141,12 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
 def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     """The lattice of the positions of an image, which depends on its size alone."""
     return build(positions(height, width, sigma))
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _clear(planes, labels):
+    for i in prange(len(labels)):
+        planes[labels[i]] = 0
 
 
 @njit(nogil=True, cache=True, parallel=True)

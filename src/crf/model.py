@@ -97,8 +97,10 @@ def guide(rgb: Image, guidance: str, sigma_rgb: float) -> FloatArray:
 
 def positions(height: int, width: int, sigma: float) -> FloatArray:
     """(2, H W) float32: x and y of each pixel in units of `sigma` px."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return np.asarray(np.stack([x, y]) / np.float32(sigma), dtype=np.float32).reshape(2, -1)
+    found = np.empty((2, height, width), np.float32)
+    found[0] = np.arange(width, dtype=np.float32) / np.float32(sigma)
+    found[1] = (np.arange(height, dtype=np.float32) / np.float32(sigma))[:, None]
+    return found.reshape(2, -1)
 
 
 def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
@@ -108,9 +110,13 @@ def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
 
 
 def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: float) -> FloatArray:
-    """(5, H W) float32: x, y and the colours in units of their standard deviations."""
-    colours = guide(rgb, guidance, sigma_rgb).reshape(-1, 3)
-    return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours.T])
+    """(5, H W) float32: x, y and the colours in units of their standard deviations, looked up by byte."""
+    every = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
+    table = np.ascontiguousarray(guide(every, guidance, sigma_rgb)[:, 0].T)  # (3, 256)
+    colours = np.empty((3, rgb[..., 0].size), np.float32)
+    for channel, values in enumerate(table):
+        values.take(rgb[..., channel].ravel(), out=colours[channel], mode="clip")
+    return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours])
 
 
 def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.crf.cpu import MOST_THREADS, infer
-from src.crf.model import bilateral_features, positions
+from src.crf.model import GUIDANCES, bilateral_features, guide, positions
 from src.errors import InputError
 from tests.crf.conftest import model, scene
 
@@ -174,3 +174,26 @@ def test_any_memory_layout_will_do():
 def test_a_lattice_too_fine_to_name_is_refused():
     with pytest.raises(InputError, match="too small for this image"):
         infer(*scene(12, 20, 2), [model(bilateral_sigma_rgb=1e-4)])
+
+
+@pytest.mark.parametrize("number", [-1e-6, float("nan"), float("-nan"), float("inf"), 1.001])
+def test_a_single_number_that_is_no_probability_is_found(number):
+    probs, rgb = scene(5, 6, 3)
+    probs[1, 2, 3] = number
+    with pytest.raises(ValueError, match="must be finite"):
+        infer(probs, rgb, [model()])
+
+
+def test_a_negative_zero_is_a_zero():
+    probs, rgb = scene(5, 6, 3)
+    probs[:, 2, 3] = 0.5, 0.5, 0
+    (expected,) = infer(probs, rgb, [model()])
+    probs[2, 2, 3] = -0.0
+    assert (infer(probs, rgb, [model()])[0] == expected).all()
+
+
+@pytest.mark.parametrize("guidance", GUIDANCES)
+def test_features_hold_the_guide(guidance):
+    _, rgb = scene(5, 6, 3)
+    colours = bilateral_features(rgb, guidance, 60, 13)[2:]
+    assert (colours == guide(rgb, guidance, 13).reshape(-1, 3).T).all()
