@@ -18,6 +18,7 @@ from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src import fusion
 from src.crf import cpu, pydensecrf
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
+from src.heap import keep_freed_memory
 from src.inference import PLAIN
 from src.variants import Variant, VariantScorer
 
@@ -147,6 +148,7 @@ def main() -> None:
         sys.exit(f"error: the real sample is not at {SAMPLE}; SEGLAB_SAMPLE=FOLDER says where it is.")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    keep_freed_memory()  # as the commands do
     found = scenes(options.images)
     table = Table("ms, medians", "ours", "pydensecrf", "ratio", "quartiles", "target", box=box.SIMPLE_HEAD)
     for preset in PRESETS:

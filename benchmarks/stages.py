@@ -17,6 +17,7 @@ from benchmarks.rows import Row, in_turns, ratios
 from src.crf.engines import NumbaEngine, TorchEngine
 from src.data.transforms import ready
 from src.data.voc import VOCFolder
+from src.heap import keep_freed_memory
 from src.inference import PLAIN
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3Plus
@@ -38,6 +39,8 @@ def overlap(progress: Progress, *, rounds: int = 5, images: int = 16) -> list[Ro
     """The network and the CRF on a core each; on all cores, at once and in turn; on a GPU, which they share, too."""
     if not (SAMPLE / "logits_espnetv2").is_dir():
         return [Row("scoring with a CRF", "", f"no logits in {SAMPLE}", [], "<= 1.2")]
+    if not torch.cuda.is_available():
+        keep_freed_memory()  # as the commands do
     found = scenes(images)
     inputs = [
         ready({"rgb": torch.from_numpy(s.rgb)[None], "mask": s.target[None].byte()}, channels_last=True)["image"]

@@ -1,29 +1,33 @@
 """Time of a training step beside two libraries', and of the train command's start.
 
 A step is forward, cross-entropy at the image's size, backward and Adam, on random images. The contestants take turns
-step by step. They are not all the same network: smp's ASPP and decoder use separable convolutions, and torchvision's
-output stride is 8, hence the columns with parameters and multiplications of the second table. Its last column holds
-the arithmetic of a step against the peak in bfloat16: the data sheet's on a GPU, on a CPU that of a matrix product
-that takes its turns, too.
+step by step; on a CPU each lives in a process of its own, since how memory is kept is a process's affair. They are not
+all the same network: smp's ASPP and decoder use separable convolutions, and torchvision's output stride is 8, hence the
+columns with parameters and multiplications of the second table. Its last column holds the arithmetic of a step against
+the peak in bfloat16: the data sheet's on a GPU, on a CPU that of a matrix product that takes its turns, too.
 """
 
 import math
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import segmentation_models_pytorch as smp
 import torch
 from rich.progress import Progress
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.segmentation import deeplabv3_resnet101
 
 from benchmarks.rows import Row, in_turns, ratios
+from src.heap import keep_freed_memory
 from src.losses import cross_entropy
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3, DeepLabV3Plus, resize_logits
@@ -32,6 +36,7 @@ CLASSES = 21
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 BATCH, SIZE = (16, 512) if CUDA else (4, 224)
+LARGE = (8, 513)  # images of a step and their side in px, as we train
 EDGE = 2048  # of the product's matrices
 PEAKS = {"H100 80GB HBM3": 989e12, "H100 PCIe": 756e12, "H200": 989e12, "A100": 312e12}  # dense bf16, by data sheets
 
@@ -40,8 +45,9 @@ PEAKS = {"H100 80GB HBM3": 989e12, "H100 PCIe": 756e12, "H200": 989e12, "A100": 
 class Contestant:
     build: Callable[[], nn.Module]
     amp: bool  # bfloat16 autocast
-    tuned: bool  # channels-last and fused Adam, as we train
+    tuned: bool  # channels-last, fused Adam and, on a CPU, freed memory kept, as we train
     compiled: bool = False
+    keeps: bool = True  # freed memory, if tuned
 
 
 def backbone(stride: int):
@@ -69,12 +75,19 @@ CONTESTANTS = {
     "smp V3+ OS 16, tuned": Contestant(library, amp=True, tuned=True),
     "torchvision V3 OS 8": Contestant(torchvision_v3, amp=CUDA, tuned=False),
 }
+KEEPERS = {  # at a size whose blocks glibc gives back
+    "V3+ OS 16": CONTESTANTS["V3+ OS 16"],
+    "the same, memory given back": Contestant(plus, amp=True, tuned=True, keeps=False),
+}
 if CUDA:
     CONTESTANTS["V3+ OS 16, compiled"] = Contestant(plus, amp=True, tuned=True, compiled=True)
 
 
-def stepper(contestant: Contestant, images: Tensor, target: Tensor) -> Callable[[], float]:
+def stepper(contestant: Contestant, batch: int, size: int) -> Callable[[], float]:
     """A function that makes one step and returns its seconds."""
+    torch.manual_seed(0)
+    images = torch.randn(batch, 3, size, size, device=DEVICE)
+    target = torch.randint(0, CLASSES, (batch, size, size), device=DEVICE)
     layout = torch.channels_last if contestant.tuned else torch.contiguous_format
     network = contestant.build().to(DEVICE, memory_format=layout).train()
     forward = torch.compile(network) if contestant.compiled else network
@@ -99,23 +112,56 @@ def stepper(contestant: Contestant, images: Tensor, target: Tensor) -> Callable[
     return step
 
 
+@contextmanager
+def elsewhere(name: str, batch: int, size: int) -> Iterator[Callable[[], float]]:
+    """The same, in a process of its own, of a contestant by its name."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, name, batch, size), daemon=True)
+    process.start()
+
+    def step() -> float:
+        ours.send(None)
+        return ours.recv()
+
+    try:
+        yield step
+    finally:
+        process.terminate()
+        process.join()
+
+
+def serve(pipe: Connection, name: str, batch: int, size: int) -> None:
+    contestant = (CONTESTANTS | KEEPERS)[name]
+    if contestant.tuned and contestant.keeps:
+        keep_freed_memory()
+    step = stepper(contestant, batch, size)
+    while True:
+        pipe.recv()
+        pipe.send(step())
+
+
 def measure(progress: Progress, *, rounds: int = 7) -> tuple[list[Row], Table]:
     """Rows for the table of all ratios, and a table of what the contestants are."""
-    torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    images = torch.randn(BATCH, 3, SIZE, SIZE, device=DEVICE)
-    target = torch.randint(0, CLASSES, (BATCH, SIZE, SIZE), device=DEVICE)
-    turns = {name: stepper(contestant, images, target) for name, contestant in CONTESTANTS.items()}
-    if not CUDA:
-        turns["product"] = product
-    times = in_turns(turns, rounds=rounds, progress=progress, what=f"steps of {BATCH} x {SIZE} px")
-    return (_gpu_rows(times) if CUDA else _cpu_rows(times)), _details(times)
+    what = f"steps of {BATCH} x {SIZE} px"
+    if CUDA:
+        turns = {name: stepper(contestant, BATCH, SIZE) for name, contestant in CONTESTANTS.items()}
+        times = in_turns(turns, rounds=rounds, progress=progress, what=what)
+        return _gpu_rows(times), _details(times)
+    with ExitStack() as stack:
+        turns = {name: stack.enter_context(elsewhere(name, BATCH, SIZE)) for name in CONTESTANTS}
+        times = in_turns({**turns, "product": product}, rounds=rounds, progress=progress, what=what)
+    with ExitStack() as stack:
+        turns = {name: stack.enter_context(elsewhere(name, *LARGE)) for name in KEEPERS}
+        large = in_turns(turns, rounds=rounds, progress=progress, what="steps of {} x {} px".format(*LARGE))
+    return [*_cpu_rows(times), _row(large, *KEEPERS, "", ", {} x {} px".format(*LARGE))], _details(times)
 
 
 def _row(times: dict[str, list[float]], ours: str, theirs: str, target: str, note: str = "") -> Row:
     shown = [f"{1000 * statistics.median(times[name]):.0f} ms" for name in (ours, theirs)]
-    precision = "" if CUDA else ", fp32"
-    beside = f"{theirs}{precision if 'tuned' not in theirs else ', bf16 channels-last'} {shown[1]}"
+    precision = "" if CUDA or theirs in KEEPERS else ", bf16 channels-last" if "tuned" in theirs else ", fp32"
+    beside = f"{theirs}{precision} {shown[1]}"
     return Row(f"step, R-101 {ours}{note}", shown[0], beside, ratios(times[theirs], times[ours]), target)
 
 
