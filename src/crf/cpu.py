@@ -55,10 +55,10 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
     """
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
-    highest = _checked_highest(flat)
     with _ONE_AT_A_TIME:
         useful = -(-flat.shape[1] // POINTS_PER_THREAD)
         numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
+        highest = _checked_highest(flat)
         return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
 
 
@@ -67,7 +67,7 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
 
     In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
     """
-    highest = flat.view(np.uint32).max(axis=1)
+    highest = _largest(flat.view(np.uint32))
     if highest.max() > np.float32(1).view(np.uint32):
         check_range(float(flat.min()), float(flat.max()))
         return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
@@ -141,6 +141,14 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
 def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     """The lattice of the positions of an image, which depends on its size alone."""
     return build(positions(height, width, sigma))
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _largest(planes):
+    found = np.empty(len(planes), planes.dtype)
+    for i in prange(len(planes)):
+        found[i] = planes[i].max()
+    return found
 
 
 @njit(nogil=True, cache=True, parallel=True)
