@@ -48,9 +48,8 @@ def command(
             except (InputError, HydraException) as error:
                 if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
                     raise
-                sys.exit(
-                    _complain(sentence(error, name, sys.argv[1:]))
-                )  # past Hydra, which would announce it in its own words
+                told = _complain(sentence(error, name, sys.argv[1:]))
+                sys.exit(told)  # past Hydra, which would announce it in its own words
 
         def main() -> None:
             if os.environ.get(CHILD):  # kept: processes that this one starts end with the sweep, too

@@ -62,9 +62,8 @@ def _image_scored(error: RuntimeError) -> str | None:
     """The image that was validated or scored when an error came, and its size; None while training."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         step, local = frame.f_code.co_name, frame.f_locals
-        if (
-            step in ("validation_step", "test_step", "predict_step") and "batch" in local
-        ):  # not Lightning's of that name
+        ours = "batch" in local  # Lightning has functions of these names, too
+        if ours and step in ("validation_step", "test_step", "predict_step"):
             height, width = local["batch"]["mask"].shape[-2:]
             return f"image {', '.join(local['batch']['id'])} ({height} x {width} px)"
     return None

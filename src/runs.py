@@ -150,9 +150,8 @@ class RunFolder:
         """
         self.create()
         if not first:
-            with self._telling(
-                others=lambda _: SystemExit(0)
-            ):  # a launcher ends the first one where others have failed
+            # Not with 1: a launcher ends the first one where others have failed.
+            with self._telling(others=lambda _: SystemExit(0)):
                 yield
             return
         try:

@@ -43,13 +43,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     ended = folder.read_ending() if folder.best.exists() and not config.overwrite else None
     resume = resume_path(config, folder) if ended is None else None
 
-    from src import (
-        build,
-        evaluation,
-        results,
-        trainer,
-        training,
-    )  # torch from here on: mistakes in the config were told before
+    # torch from here on: mistakes in the config were told before
+    from src import build, evaluation, results, trainer, training
 
     machine = build.training_hardware(config)
     console.print(f"machine     {machine}{training.batches(config.recipe, machine)}", soft_wrap=True)
