@@ -131,7 +131,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / ".writable"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another process may have been here
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot write the run folder ({error.strerror}); choose another with runs=FOLDER."

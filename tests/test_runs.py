@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
@@ -96,3 +98,8 @@ def test_an_unwritable_folder_is_named(tmp_path):
     blocked.touch()
     with pytest.raises(InputError, match=r"file/run: cannot write .* runs=FOLDER"):
         RunFolder(blocked / "run").create()
+
+
+def test_processes_make_a_folder_at_once(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: RunFolder(tmp_path / "run").create(), range(400)))
