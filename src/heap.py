@@ -12,7 +12,7 @@ _CHOSEN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 def keep_freed_memory() -> None:
     """Keep freed memory in the process; glibc gives blocks above 32 MB back to the system.
 
-    The system clears every page that it gives out, which takes up to a quarter of a training's steps on a CPU
+    The system clears every page that it gives out, which takes a quarter of a training's steps on a CPU and more
     (`make bench`). In return a process stays as large as it was once. Does nothing with another allocator, or where
     the environment sets this one.
     """

@@ -125,7 +125,7 @@ class ImageMean(nn.Module):
     """`AdaptiveAvgPool2d(1)`, with a gradient in the layout of its input.
 
     torch's is contiguous. Behind channels-last features it is the first gradient of several, the sum takes its layout,
-    and adding the other branches' to it takes ten times as long (`make bench`: steps).
+    and adding the other branches' to it takes several times as long.
     """
 
     def forward(self, features: Tensor) -> Tensor:
