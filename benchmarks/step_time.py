@@ -119,6 +119,7 @@ def elsewhere(name: str, batch: int, size: int) -> Iterator[Callable[[], float]]
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, name, batch, size), daemon=True)
     process.start()
+    theirs.close()  # so that `recv` ends with the process
 
     def step() -> float:
         ours.send(None)

@@ -4,7 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # mallopt(3)
 _BLOCK = 2**30  # bytes; larger ones still come from the system and go back to it
 _CHOSEN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
@@ -17,7 +17,8 @@ def keep_freed_memory() -> None:
     the environment sets this one.
     """
     if not any(name in os.environ for name in _CHOSEN) and (mallopt := _glibc("mallopt")):
-        mallopt(_M_MMAP_THRESHOLD, _BLOCK)
+        if not mallopt(_M_MMAP_THRESHOLD, _BLOCK):  # older ones, such as 2.31, take no more than 32 MB
+            mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 

@@ -67,6 +67,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.seed = seed
         self.folder: VOCFolder | None = None
         self.pixels: PixelCache | None = None
+        self.started: DataLoader[dict[str, Any]] | None = None  # for validation, until Lightning asks for it
 
     def prepare_data(self) -> None:
         """Find, download or generate the data; a second call finds it."""
@@ -127,13 +128,19 @@ class SegmentationDataModule(pl.LightningDataModule):
         return str(self.pixels)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Augmented batches; fewer images than a batch is an error, not an empty epoch."""
+        """Augmented batches; fewer images than a batch is an error, not an empty epoch.
+
+        The workers that validate start here, too, before the training has grown: each page that a process writes after
+        it has been forked is copied, and both keep one.
+        """
         ids = self.ids("train")
         if len(ids) < self.batch_size:
             raise InputError(
                 f"recipe.batch_size={self.batch_size}: the training list '{self.lists['train'][0]}' of {self.root} has "
                 f"{len(ids)} images and an incomplete batch is dropped; use recipe.batch_size={len(ids)} or less."
             )
+        if self.started is None:
+            self.started = self._started()
         return DataLoader(
             TrainSet(self._reader(), ids, self.augment, seed=self.seed),
             batch_size=self.batch_size // processes.count(),
@@ -142,11 +149,12 @@ class SegmentationDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images one by one, each at its own size; of several processes each has others.
+        """Whole images one by one, each at its own size; of several processes each has others."""
+        started, self.started = self.started, None
+        return self._started() if started is None else started
 
-        Its workers start now, before a training has grown: each page that a process writes after it has been forked is
-        copied, and both keep one.
-        """
+    def _started(self) -> DataLoader[dict[str, Any]]:
+        """The same, its workers at work."""
         ids = self.ids("val")
         if len(ids) < processes.count():
             raise InputError(f"{processes.count()} processes share {len(ids)} val images: use fewer (trainer.devices).")

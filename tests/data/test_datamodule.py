@@ -25,9 +25,10 @@ def test_workers_that_validate_start_before_the_training_and_stay(tmp_path):
         seed=0,
     )
     before = {child.pid for child in multiprocessing.active_children()}
-    loader = data.val_dataloader()
+    data.train_dataloader()
     workers = {child.pid for child in multiprocessing.active_children()} - before
     assert len(workers) == 2
+    loader = data.val_dataloader()
     for _ in range(2):
         assert [batch["id"] for batch in loader] == [[image_id] for image_id in data.ids("val")]
         assert {child.pid for child in multiprocessing.active_children()} - before == workers
