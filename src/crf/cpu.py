@@ -67,7 +67,7 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
 
     In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
     """
-    highest = _largest(flat.view(np.uint32))
+    highest = _highest(flat.view(np.uint32))
     if highest.max() > np.float32(1).view(np.uint32):
         check_range(float(flat.min()), float(flat.max()))
         return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
@@ -144,7 +144,7 @@ def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _largest(planes):
+def _highest(planes):
     found = np.empty(len(planes), planes.dtype)
     for i in prange(len(planes)):
         found[i] = planes[i].max()
