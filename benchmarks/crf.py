@@ -18,8 +18,8 @@ from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src import fusion
 from src.crf import cpu, pydensecrf
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
-from src.heap import keep_freed_memory
 from src.inference import PLAIN
+from src.machine import keep_freed_memory
 from src.variants import Variant, VariantScorer
 
 THREADS = 2

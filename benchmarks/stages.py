@@ -17,8 +17,8 @@ from benchmarks.rows import Row, in_turns, ratios
 from src.crf.engines import NumbaEngine, TorchEngine
 from src.data.transforms import ready
 from src.data.voc import VOCFolder
-from src.heap import keep_freed_memory
 from src.inference import PLAIN
+from src.machine import keep_freed_memory
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3Plus
 from src.variants import Variant, VariantScorer

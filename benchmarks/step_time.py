@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.segmentation import deeplabv3_resnet101
 
 from benchmarks.rows import Row, in_turns, ratios
-from src.heap import keep_freed_memory
 from src.losses import cross_entropy
+from src.machine import keep_freed_memory
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3, DeepLabV3Plus, resize_logits
 

@@ -1,4 +1,4 @@
-"""From a config to objects: the one place that knows both the YAML and the classes."""
+"""From a config to what scores: network, data, variants, CRF engine. Knows both the YAML and the classes."""
 
 from functools import partial
 from importlib.metadata import version
@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 import src
-from src import fusion
-from src.crf import presets
+from src import presets
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.datamodule import SegmentationDataModule
+from src.data.table import SOURCES
 from src.data.transforms import Augment
 from src.data.voc import VOC_CLASSES
-from src.errors import InputError
+from src.fusion import RULES
 from src.hardware import Hardware, detect
-from src.heap import keep_freed_memory
 from src.inference import Inference
-from src.models import weights
+from src.machine import keep_freed_memory
 from src.models.deeplab import DeepLab
-from src.task import SegmentationTask
+from src.models.tables import BACKBONES, HEADS
+from src.tasks import ScoringTask
 from src.variants import Variant, VariantScorer
 
 
@@ -35,30 +34,18 @@ def hardware(config: DictConfig) -> Hardware:
     return found
 
 
-def training_hardware(config: DictConfig) -> Hardware:
-    """The same; raises InputError where its processes cannot share a batch."""
-    found, size = hardware(config), config.recipe.batch_size
-    least = 1 if found.device == "cuda" else 2  # on CPUs BatchNorm is not joined over processes
-    if found.processes > 1 and (size % found.processes or size // found.processes < least):
-        raise InputError(
-            f"recipe.batch_size={size}: is that of all {found.processes} processes together, so it must be a multiple "
-            f"of {found.processes}, with at least {least} images for each."
-        )
-    return found
-
-
 def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
     """The data set, its augmentation and its evaluation protocol."""
     data, recipe = config.data, config.recipe
     return SegmentationDataModule(
-        prepare=instantiate(data.prepare),
+        prepare=SOURCES.bound({"source": data.source, **data.prepare}, given=("root",)),
         root=Path(data.root),
         train_list=data.train_list,
         val_list=data.val_list,
         train_limit=data.train_limit,
         val_limit=data.val_limit,
         left_out=presets.tuned_on(config),
-        augment=Augment(**_plain(recipe.augment)),
+        augment=Augment(**plain(recipe.augment)),
         batch_size=recipe.batch_size,
         protocol=recipe.protocol,
         workers=machine.workers,
@@ -70,53 +57,19 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
 
 def network(config: DictConfig) -> DeepLab:
     """Head on backbone, weights not yet loaded."""
-    choice = {key: value for key, value in config.backbone.items() if key not in ("name", "weights")}
-    head = {key: value for key, value in config.head.items() if key not in ("name", "output_stride")}
-    backbone = instantiate(choice, output_stride=config.head.output_stride)
-    built: DeepLab = instantiate(head, backbone=backbone, num_classes=len(VOC_CLASSES))
-    return built
+    stride = config.head.output_stride
+    backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
+    return HEADS.make(plain(config.head), ignore=("output_stride",), backbone=backbone, num_classes=len(VOC_CLASSES))
 
 
-def task(
-    config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str], pretrained: bool = True
-) -> tuple[SegmentationTask, str]:
-    """The module to fit or test, and one line on where its weights come from.
+def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
+    """The module to score a checkpoint with, which fills its network."""
+    return ScoringTask(in_layout(network(config), machine), channels_last=machine.channels_last)
 
-    Args:
-        config: resolved root config.
-        machine: decides the memory format.
-        fingerprint: of the data, for the checkpoint.
-        pretrained: False builds the same network without fetching weights, for a checkpoint to fill.
-    """
-    torch.manual_seed(config.seed)
-    net = network(config)
-    loaded = weights.load(net, config.backbone.weights if pretrained else None)
-    if machine.channels_last:
-        net = net.to(memory_format=torch.channels_last)
-    recipe = config.recipe
-    built = SegmentationTask(
-        net,
-        loss=instantiate({key: value for key, value in config.loss.items() if key != "name"}),
-        classes=VOC_CLASSES,
-        optimizer=instantiate(recipe.optimizer, _convert_="all"),
-        scheduler=instantiate(recipe.scheduler, _convert_="all") if recipe.scheduler else None,
-        schedule=recipe.schedule,
-        monitor=recipe.monitor,
-        new_layers_lr_factor=recipe.new_layers_lr_factor,
-        pretrained=loaded.pretrained,
-        seed=config.seed,
-        channels_last=machine.channels_last,
-        compiled=config.trainer.compile,
-        frozen_batchnorm=recipe.freeze_batchnorm,
-        provenance={
-            "config": _plain(config),
-            "classes": list(VOC_CLASSES),
-            "versions": versions(),
-            "fingerprint": fingerprint,
-            "weights": loaded.summary,
-        },
-    )
-    return built, loaded.summary
+
+def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:
+    """The same network, its weights in the machine's memory format."""
+    return net.to(memory_format=torch.channels_last) if machine.channels_last else net
 
 
 def variants(config: DictConfig) -> dict[str, Variant]:
@@ -130,7 +83,7 @@ def variants(config: DictConfig) -> dict[str, Variant]:
         if choice.get("guidance") is not None:
             crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
         rule, options = choice.get("fusion"), dict(choice.get("options") or {})
-        built[str(name)] = Variant(crf, partial(fusion.RULES[rule], **options) if rule else None, Inference(**looks))
+        built[str(name)] = Variant(crf, partial(RULES[rule], **options) if rule else None, Inference(**looks))
     return built
 
 
@@ -152,7 +105,8 @@ def versions() -> dict[str, str]:
     return {"seglab": src.__version__, **{name: version(name) for name in packages}}
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A part of a config as dicts, lists and values."""
     content = OmegaConf.to_container(config, resolve=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}

@@ -3,21 +3,22 @@
 import sys
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.cli import command
+from src.command import command
 from src.data.inspection import inspect
+from src.data.table import SOURCES
 from src.data.voc import VOCFolder
-from src.validate import check_data
+from src.validate import check_data_set, prepare
 
 
-@command("check", check_data)
+@command("check", check_data_set, prepare=prepare)
 def main(config: DictConfig) -> None:
     """Print counts, pixel shares and problems of every list; exit status 1 where there is a problem."""
     console, data = Console(), config.data
-    folder = VOCFolder(instantiate(data.prepare)(Path(data.root)))
+    find = SOURCES.bound({"source": data.source, **data.prepare}, given=("root",))
+    folder = VOCFolder(find(root=Path(data.root)))
     console.print(f"looking over {data.name} in {folder.path}", soft_wrap=True)
     report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)
     console.print(report.render())

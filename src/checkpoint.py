@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
 
@@ -33,12 +32,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "to start from foreign weights use backbone.weights=PATH."
         )
     return content
-
-
-def stored_config(path: Path) -> DictConfig:
-    """The resolved config a checkpoint was trained with; raises as `load_checkpoint`."""
-    config: DictConfig = OmegaConf.create(load_checkpoint(path)["seglab"]["config"])
-    return config
 
 
 def read_plain(path: Path) -> Any:

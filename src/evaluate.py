@@ -5,27 +5,26 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.cli import command, typed_overrides
-from src.processes import is_main
+from src.command import command, is_main, typed_overrides
 from src.reporting.tables import show
 from src.runs import RunFolder
-from src.validate import check_evaluate
+from src.validate import check_evaluate, prepare
 
 
-@command("evaluate", check_evaluate)
+@command("evaluate", check_evaluate, prepare=prepare)
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
     console = Console(quiet=not is_main(config))
-    from src import evaluation  # torch from here on
+    from src import evaluation, source  # torch from here on
 
-    source, settled, machine, data = evaluation.prepare(config, typed_overrides())
-    folder = evaluation.output_folder(config, settled, source)
-    console.print(f"scoring     {source.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
+    found, settled, machine, data = source.prepare(config, typed_overrides())
+    folder = source.output_folder(config, settled, found)
+    console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
-        keep = evaluation.kept_logits(None, settled.variants, RunFolder(source.path))
+        keep = evaluation.kept_logits(None, settled.variants, RunFolder(found.path))
     with folder.attempt(first=is_main(config)):
-        best = evaluation.score(settled, source, machine, data, folder, console, keep=keep)
+        best = evaluation.score(settled, found, machine, data, folder, console, keep=keep)
     if is_main(config):
         show(folder, console)
     return best

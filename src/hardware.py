@@ -1,15 +1,13 @@
 """What the machine is good at: devices, precision, memory format, data workers, cores, memory."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from src.cores import usable_cores
 from src.errors import InputError
+from src.machine import free_memory, usable_cores
 
 
 @dataclass(frozen=True)
@@ -108,49 +106,6 @@ def _devices(chosen: Any, *, is_cuda: bool) -> int:
     if there is not None and chosen > there:
         raise InputError(f"trainer.devices={chosen}: {there} CUDA devices are visible.")
     return int(chosen)
-
-
-def free_memory() -> int:
-    """Bytes that this process may still take without harm to others; on systems that do not tell, 4 GB."""
-    try:
-        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4 * 10**9
-    return min([free, *_left_by_control_groups()])
-
-
-def _left_by_control_groups(
-    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> Iterator[int]:
-    """Bytes that the limits of a container or a job still leave, those of the groups around it included.
-
-    What files hold in memory is free: the system takes it back.
-    """
-    try:
-        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
-    except OSError:
-        return
-    for _, controllers, path in groups:
-        if controllers not in ("", "memory"):
-            continue
-        top, limit, used, cached = (  # version 2 and version 1 of control groups
-            (root, "memory.max", "memory.current", "inactive_file")
-            if controllers == ""
-            else (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        )
-        inner = top / path.lstrip("/")
-        for folder in (inner, *inner.parents):
-            try:
-                most, taken = ((folder / name).read_text().strip() for name in (limit, used))
-                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            except (OSError, ValueError):
-                most = "max"
-            if most.isdigit():
-                files = int(statistics.get(cached, 0))
-                yield max(0, int(most) - int(taken) + files)
-            if folder == top:
-                break
 
 
 def _has_bf16(accelerator: str) -> bool:

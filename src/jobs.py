@@ -1,43 +1,22 @@
 """Jobs of a sweep: composed, checked, and what has become of them, all from config and run folders. No torch."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from hydra import compose, initialize_config_dir
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.crf import presets
+from src.compose import composing
 from src.errors import InputError
-from src.identity import run_folder, scored_folder, state
 from src.runs import RunFolder
-from src.validate import check_train
-
-ROOT = Path(__file__).resolve().parent.parent
-CONF = ROOT / "conf"
-TABLES = ROOT / "experiments" / "table"
+from src.state import run_folder, scored_folder, state
+from src.validate import check_train, prepare
 
 Standing = Literal["invalid", "new", "unfinished", "trained", "done", "failed", "running"]
-
-
-class Tables(SearchPathPlugin):
-    """Makes `table=NAME` a choice for Hydra: `experiments/table/NAME.yaml`."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """See Hydra."""
-        search_path.append("seglab", f"file://{TABLES.parent}")
-
-
-Plugins.instance().register(Tables)
 
 
 @dataclass(frozen=True)
@@ -110,20 +89,12 @@ def compose_all(batch: Sequence[Sequence[str]]) -> list[Job]:
     return [_job(tuple(options), " ".join(word for word in options if word not in common)) for options in batch]
 
 
-def composing() -> AbstractContextManager[Any]:
-    """Where configs can be composed: in the Hydra of the command that runs, or in one of our own."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return initialize_config_dir(str(CONF), version_base="1.3")
-
-
 def _job(options: tuple[str, ...], label: str) -> Job:
     config = None
     try:
         with composing():
             config = compose("train", overrides=list(options))
-        with open_dict(config):
-            config.variants = presets.expand(config.variants)
+        prepare(config)
         OmegaConf.resolve(config)
         check_train(config)
     except (InputError, HydraException, OmegaConfBaseException) as error:

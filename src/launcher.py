@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.crf import presets
+from src.compose import LAUNCHER, typed
 from src.errors import InputError
 from src.jobs import Job, compose_all
 from src.sweep import Sweep
@@ -49,7 +49,7 @@ def register_launcher() -> None:
     except ImportError:
         package = sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
     package.seglab = sys.modules["hydra_plugins.seglab"] = sys.modules[__name__]  # type: ignore[attr-defined]
-    JobLauncher.__module__ = "hydra_plugins.seglab"
+    JobLauncher.__module__ = LAUNCHER.rpartition(".")[0]
     plugins.register(JobLauncher)
 
 
@@ -65,7 +65,7 @@ def _typed(jobs: Sequence[Job], config: DictConfig) -> list[str]:
     params = {f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()}
     values: dict[str, list[str]] = {}
     for job in jobs:
-        for word in presets.typed(job.options):
+        for word in typed(job.options):
             key, _, value = word.partition("=")
             if value not in values.setdefault(key, []):
                 values[key].append(value)

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,7 @@ from src.data.datamodule import SegmentationDataModule
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
 from src.files import replacing
-from src.inference import PLAIN
 from src.models.deeplab import resize_logits
-from src.task import SegmentationTask
-from src.variants import VariantScorer
 
 SOURCE = "source.sha256"  # of the checkpoint that a folder's logits come from
 
@@ -87,7 +84,7 @@ def keep(
     folder: Path,
     ids: Sequence[str],
     checkpoint: Path,
-    task: SegmentationTask,
+    task: pl.LightningModule,
     data: SegmentationDataModule,
     trainer: pl.Trainer,
     console: Console,
@@ -137,40 +134,3 @@ class _Images(pl.LightningDataModule):
     def predict_dataloader(self) -> Any:
         """See `whole_images`."""
         return self.data.whole_images(self.ids)
-
-
-class LogitsTask(pl.LightningModule):
-    """Stands where a network would in the Trainer's test: hands a scorer the probabilities that files give.
-
-    Args:
-        folder: with `ID.npz` of each image, resized to the image's size as `align_corners=False`.
-        scorer: of variants that look at an image once.
-
-    Raises:
-        InputError: a variant needs more than one look of the network at an image.
-    """
-
-    def __init__(self, folder: Path, scorer: VariantScorer) -> None:
-        super().__init__()
-        needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
-        if needy:
-            raise InputError(
-                f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
-                "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
-            )
-        self.folder, self.scorer = folder, scorer
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Images and truth stay on the host."""
-        return batch
-
-    def test_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
-        """Read the logits of one image."""
-        (image_id,) = batch["id"]
-        target = batch["mask"][0].long()
-        probs = read_resized(self.folder, image_id, target).softmax(0)
-        self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
-
-    def on_test_epoch_end(self) -> None:
-        """Put together what several processes have scored."""
-        self.scorer.finish()

@@ -1,11 +1,11 @@
-"""Losses for dense labels: pure functions, and thin modules that a config can name.
+"""Losses for dense labels: pure functions, and thin modules that a config names.
 
 Each is a mean over the labelled pixels, is zero with gradients if there are none, and computes in float32 or better
 whatever the logits' type. Each module returns its value under "loss"; `Combined` its terms as well.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from src.data.voc import VOID
 from src.errors import InputError
+from src.models.tables import LOSSES
 
 
 def cross_entropy(
@@ -91,6 +92,7 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Te
     return (loss * present).sum() / present.sum().clamp_min(1)
 
 
+@LOSSES.add("cross_entropy")
 class CrossEntropy(nn.Module):
     """`cross_entropy` of given class weights."""
 
@@ -105,6 +107,7 @@ class CrossEntropy(nn.Module):
         return {"loss": cross_entropy(logits, target, class_weights=self.class_weights)}
 
 
+@LOSSES.add("focal")
 class Focal(nn.Module):
     """`focal_loss` of given gamma and class weights."""
 
@@ -121,6 +124,7 @@ class Focal(nn.Module):
         return {"loss": focal_loss(logits, target, gamma=self.gamma, class_weights=self.class_weights)}
 
 
+@LOSSES.add("dice")
 class Dice(nn.Module):
     """`dice_loss`."""
 
@@ -130,12 +134,13 @@ class Dice(nn.Module):
 
 
 class Term(TypedDict):
-    """One entry of `Combined`: a factor >= 0 and a module with the losses' interface."""
+    """One entry of `Combined`: a factor >= 0, and the name and options of a loss."""
 
     weight: float
-    loss: nn.Module
+    loss: Mapping[str, Any]
 
 
+@LOSSES.add("combined")
 class Combined(nn.Module):
     """Weighted sum of named losses.
 
@@ -154,7 +159,7 @@ class Combined(nn.Module):
         if not terms:
             raise InputError("loss.terms is empty: name at least one loss")
         self.weights = {name: float(term["weight"]) for name, term in terms.items()}
-        self.losses = nn.ModuleDict({name: term["loss"] for name, term in terms.items()})
+        self.losses = nn.ModuleDict({name: LOSSES.make(term["loss"]) for name, term in terms.items()})
 
     def forward(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """(B, C, H, W), (B, H, W) to the sum under "loss" and each term, without its weight, under its name."""

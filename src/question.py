@@ -7,11 +7,12 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from src.command import sentence
+from src.compose import TABLES
 from src.errors import InputError
-from src.jobs import TABLES, expand
+from src.jobs import expand
 from src.reporting.cells import Cell, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
-from src.sentences import sentence
 
 
 @dataclass(frozen=True)

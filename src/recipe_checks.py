@@ -5,10 +5,32 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import InputError
-from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
+from src.values import check_choice, check_flag, check_keys, check_number, check_whole
 
 PROTOCOLS = ("voc", "squash224")
-SCHEDULES = ("plateau", "step", "constant")
+OPTIMIZERS = (  # of torch.optim, those that train a network step by step
+    *(
+        "SGD",
+        "Adam",
+        "AdamW",
+        "NAdam",
+        "RAdam",
+        "Adamax",
+        "Adagrad",
+        "Adadelta",
+        "Adafactor",
+        "RMSprop",
+        "ASGD",
+        "Rprop",
+    ),
+)
+SCHEDULERS = {  # of torch.optim.lr_scheduler, with the argument for the number of steps; None: waits for a plateau
+    "ReduceLROnPlateau": None,
+    "PolynomialLR": "total_iters",
+    "LinearLR": "total_iters",
+    "ConstantLR": "total_iters",
+    "CosineAnnealingLR": "T_max",
+}
 
 
 def check_recipe(recipe: DictConfig) -> None:
@@ -27,13 +49,15 @@ def check_recipe(recipe: DictConfig) -> None:
         check_number("recipe.gradient_clip", recipe.gradient_clip, 0, within=True)
     check_flag("recipe.freeze_batchnorm", recipe.freeze_batchnorm)
     _optimizer(recipe.optimizer)
-    _schedule(recipe)
+    if recipe.scheduler is not None:
+        _scheduler(recipe.scheduler)
     _augment(recipe.augment)
 
 
 def _optimizer(optimizer: DictConfig) -> None:
-    """What the optimisers here have in common; of others torch says what is wrong when they are made."""
-    _check_parts("recipe.optimizer", optimizer, ("_target_", "_partial_", "lr"))
+    """What optimisers have in common; of the rest torch says what is wrong when they are made."""
+    _check_parts("recipe.optimizer", optimizer, ("name", "lr"))
+    check_choice("recipe.optimizer.name", optimizer.name, OPTIMIZERS)
     check_number("recipe.optimizer.lr", optimizer.lr, 0, within=True)
     if "weight_decay" in optimizer:
         check_number("recipe.optimizer.weight_decay", optimizer.weight_decay, 0)
@@ -43,23 +67,15 @@ def _optimizer(optimizer: DictConfig) -> None:
         check_flag("recipe.optimizer.fused", optimizer.fused)
 
 
-def _schedule(recipe: DictConfig) -> None:
-    check_choice("recipe.schedule", recipe.schedule, SCHEDULES)
-    if recipe.scheduler is not None:
-        _check_parts("recipe.scheduler", recipe.scheduler, ("_target_", "_partial_"))
-    target = "null" if recipe.scheduler is None else str(recipe.scheduler["_target_"])
-    fits = {"constant": target == "null", "plateau": target.endswith("ReduceLROnPlateau")}
-    if not fits.get(recipe.schedule, target != "null" and not fits["plateau"]):
-        raise InputError(
-            f"recipe.schedule={recipe.schedule} and recipe.scheduler={target} contradict: plateau goes with "
-            "ReduceLROnPlateau, constant with null, step with schedulers of a fixed length."
-        )
-    if "factor" in (recipe.scheduler or ()):
-        check_number("recipe.scheduler.factor", recipe.scheduler.factor, 0, 1, within=True)
-    if "patience" in (recipe.scheduler or ()):
-        check_whole("recipe.scheduler.patience", recipe.scheduler.patience, least=0)
-    if "power" in (recipe.scheduler or ()):
-        check_number("recipe.scheduler.power", recipe.scheduler.power, 0)
+def _scheduler(scheduler: DictConfig) -> None:
+    _check_parts("recipe.scheduler", scheduler, ("name",))
+    check_choice("recipe.scheduler.name", scheduler.name, SCHEDULERS)
+    if "factor" in scheduler:
+        check_number("recipe.scheduler.factor", scheduler.factor, 0, 1, within=True)
+    if "patience" in scheduler:
+        check_whole("recipe.scheduler.patience", scheduler.patience, least=0)
+    if "power" in scheduler:
+        check_number("recipe.scheduler.power", scheduler.power, 0)
 
 
 def _augment(augment: DictConfig) -> None:

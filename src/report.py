@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.cli import command
+from src.command import command
 from src.validate import check_report
 
 

@@ -4,19 +4,21 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig
 
 from src import processes
-from src.cores import usable_cores
 from src.crf.model import Image, effective_sigma
-from src.crf.presets import tuned_on
 from src.data.voc import VOC_CLASSES
 from src.files import replacing
+from src.machine import usable_cores
+from src.presets import tuned_on
 from src.reporting.panels import panel
 from src.runs import RunFolder
 from src.scoring import image_miou, trimap_miou
@@ -125,6 +127,36 @@ class Extremes(Observer):
         held = self.held[key]
         with replacing(self.folder / f"{'-'.join(key)}.webp") as temporary:
             panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
+
+
+def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
+    """Who draws the chosen images: picture files, and W&B where it is on."""
+    chosen = choose(ids, config.panels)
+    if not chosen:
+        return []
+    variants = [str(name) for name in config.variants]
+    found: list[Observer] = [
+        Panels(folder.panels, chosen),
+        Extremes(folder.panels / "extremes", variants),
+    ]
+    if config.logger.name == "wandb":
+        from src.dashboard import log_panel
+
+        runs = _dashboards(loggers)
+        found.append(Overlays(chosen, partial(log_panel, runs[0]) if runs else None))
+    return found
+
+
+def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
+    """Final scores to W&B, where it is on."""
+    for run in _dashboards(loggers):
+        from src import dashboard
+
+        dashboard.log_scores(run, scorer.matrices, scorer.trimaps)
+
+
+def _dashboards(loggers: list[Logger]) -> list[Any]:
+    return [logger.experiment for logger in loggers if isinstance(logger, WandbLogger)]
 
 
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:

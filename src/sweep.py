@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from src.cores import usable_cores
-from src.crf import presets
+from src.command import CHILD
+from src.compose import typed
 from src.errors import InputError
 from src.jobs import Job
+from src.machine import usable_cores
 from src.runs import RunFolder
-
-CHILD = "SEGLAB_JOB"  # set for a job's process, which ends when its standard input does: with the sweep
 
 
 @dataclass
@@ -117,7 +116,7 @@ class Sweep:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(self.devices, slot, self.at_once))
         with folder.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "src.train", *presets.typed(job.options), "hydra.mode=RUN"],
+                [sys.executable, "-m", "src.train", *typed(job.options), "hydra.mode=RUN"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -6,15 +6,15 @@ import time
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.cli import command
-from src.identity import resume_path, run_folder, scored_folder, state
-from src.processes import is_main
+from src.command import command, is_main
+from src.launcher import register_launcher
 from src.reporting.tables import show
 from src.runs import RunFolder
-from src.validate import check_train
+from src.state import resume_path, run_folder, scored_folder, state
+from src.validate import check_train, prepare
 
 
-@command("train", check_train)
+@command("train", check_train, prepare=prepare, launcher=register_launcher)
 def main(config: DictConfig) -> float:
     """Do what is missing of this config's run; returns the monitored value for sweepers."""
     main_process = is_main(config)
@@ -41,37 +41,37 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     """Fit, keep the best by the monitor, score it on val."""
     started = time.monotonic()
     ended = folder.read_ending() if folder.best.exists() and not config.overwrite else None
-    resume = resume_path(config, folder) if ended is None else None
+    checkpoint = resume_path(config, folder) if ended is None else None
 
     # torch from here on: mistakes in the config were told before
-    from src import build, evaluation, results, trainer, training
+    from src import build, evaluation, fit, results, resume, training_build
+    from src.loggers import loggers
 
-    machine = build.training_hardware(config)
-    console.print(f"machine     {machine}{training.batches(config.recipe, machine)}", soft_wrap=True)
+    machine = training_build.training_hardware(config)
+    console.print(f"machine     {machine}{training_build.batches(config.recipe, machine)}", soft_wrap=True)
     data = build.datamodule(config, machine)
     data.prepare_data()
-    fingerprint = data.fingerprint()
     console.print(f"data        {config.data.name}: {data.summary()}; {data.remember()}", soft_wrap=True)
-    task, origin = build.task(config, machine, fingerprint=fingerprint)
+    task, origin = training_build.task(config, machine, fingerprint=data.fingerprint())
     console.print(f"weights     {origin}", soft_wrap=True)
-    if resume is not None:
-        console.print(f"resuming    {training.go_on(resume, config, folder, task.provenance)}", soft_wrap=True)
+    if checkpoint is not None:
+        console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task.provenance)}", soft_wrap=True)
     if is_main(config):
         if config.overwrite:
             folder.clear()
         folder.write_config(config)
 
     with (
-        training.loggers(config, folder) as loggers,
+        loggers(config, folder) as logging,
         build.scorer(config, machine) as scorer,
-        trainer.fitting_trainer(config, machine, folder, loggers) as fitting,
+        fit.fitting_trainer(config, machine, folder, logging) as trainer,
     ):
-        ended = ended or training.fit(config, fitting, task, data, folder, resume)
-        training.tell(ended, console)
-        scorer.observers += training.observers(config, folder, data.ids("val"), loggers)
+        ended = ended or fit.fit(config, trainer, task, data, folder, checkpoint)
+        fit.tell(ended, console)
+        scorer.observers += results.observers(config, folder, data.ids("val"), logging)
         keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)
-        evaluation.score_network(folder.best, task, fitting, data, scorer, console, keep=keep)
-        training.log_scores(loggers, scorer)
+        evaluation.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
+        results.log_scores(logging, scorer)
     if is_main(config):
         seconds = round(time.monotonic() - started, 1)
         results.write(folder, config, scorer, **ended, **task.provenance, overlap=data.overlap(), seconds=seconds)

@@ -22,19 +22,18 @@ from optuna.trial import Trial, TrialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from src import fusion
+from src import presets
 from src.counting import confusion_matrix
-from src.crf import presets
 from src.crf.engines import Engine
 from src.crf.model import CRFParameters, DenseCRF, Image
 from src.data.datamodule import SegmentationDataModule
 from src.data.voc import VOC_CLASSES
 from src.errors import InputError
-from src.evaluation import Source
-from src.fusion import most_probable
+from src.fusion import RULES, most_probable
 from src.logits import read_resized
 from src.results import choose
 from src.scoring import scores
+from src.source import Source
 from src.variants import Fusion, Variant
 
 Key = TypeVar("Key")
@@ -126,7 +125,7 @@ class Search:
         self.images = images
         self.engine = engine
         self.rules: dict[str, Fusion | None] = {
-            str(name): None if name == "alone" else partial(fusion.RULES[str(name)], **options)
+            str(name): None if name == "alone" else partial(RULES[str(name)], **options)
             for name, options in config.fusion.items()
         }
 

@@ -1,39 +1,45 @@
-"""Checks of a composed config that need no torch: run before anything heavy is imported."""
+"""Checks of a composed config, before anything heavy is imported: one function per command. No torch."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-from src.crf import presets
+from src import presets
+from src.compose import read_config
 from src.crf.model import GUIDANCES
 from src.crf.pydensecrf import require
+from src.data.table import SOURCES
 from src.errors import InputError
 from src.fusion import RULES
-from src.processes import check_launcher
+from src.models.tables import BACKBONES, HEADS, LOSSES
+from src.names import Table, load_plugins, missing_plugins
 from src.recipe_checks import PROTOCOLS, check_recipe
-from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
+from src.trainer_checks import check_trainer
+from src.values import check_choice, check_keys, check_whole
 from src.variant_checks import check_fusion_options, check_variants, need_network
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
-ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
+
+
+def prepare(config: DictConfig) -> None:
+    """Complete a composed config: write out presets and products of variants, import plugins and note their content."""
+    with open_dict(config):
+        if "variants" in config:
+            config.variants = presets.expand(config.variants)
+        config.plugins = load_plugins(config.get("plugins"))
 
 
 def check_train(config: DictConfig) -> None:
     """Raise InputError for what cannot be trained."""
     recipe = config.recipe
-    check_choice("head.output_stride", config.head.output_stride, (8, 16))
-    check_recipe(recipe)
+    check_network(config)
+    check_training(config)
     if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
         raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
-    if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
-        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
-    terms = [f"val/loss/{term}" for term in config.loss.get("terms", {})]
-    check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *terms))
-    check_whole("seed", config.seed, least=0)
     check_whole("jobs", config.jobs, least=1)
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
@@ -98,13 +104,13 @@ def check_tune(config: DictConfig) -> None:
             raise InputError(f"space.{key}: low={bounds.low} lies above high={bounds.high}.")
     for rule, options in config.fusion.items():
         if rule != "alone":
-            check_choice("fusion", rule, tuple(RULES))
+            check_choice("fusion", rule, RULES.names)
             check_fusion_options(f"fusion.{rule}", str(rule), dict(options or {}))
     if not config.fusion:
         raise InputError("fusion is empty: nothing would be scored; `alone: {}` is the CRF without fusion.")
-    _machine(config)
-    _crf(config)
-    _limits(config)
+    check_trainer(config.trainer)
+    check_crf(config.crf)
+    check_data_set(config)
 
 
 def check_report(config: DictConfig) -> None:
@@ -114,48 +120,72 @@ def check_report(config: DictConfig) -> None:
         raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
 
 
-def check_data(config: DictConfig) -> None:
-    """Raise InputError for a data set that cannot be looked at."""
-    _limits(config)
+def check_network(config: DictConfig) -> None:
+    """Raise InputError for a network that there is not."""
+    check_choice("head.output_stride", config.head.output_stride, (8, 16))
+    _check_name(BACKBONES, config.backbone.get("kind"), config)
+    _check_name(HEADS, config.head.name, config)
+    check_folder_name("backbone.name", config.backbone.name)
 
 
-def _machine(config: DictConfig) -> None:
-    trainer = config.trainer
-    check_choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
-    check_choice("trainer.precision", trainer.precision, PRECISIONS)
-    limit = str(trainer.max_time)
-    if trainer.max_time is not None and not (re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", limit) and limit.strip("0:")):
-        raise InputError(f"trainer.max_time={limit}: write it as DD:HH:MM:SS, above 0, such as 00:01:30:00.")
-    if trainer.workers is not None:
-        check_whole("trainer.workers", trainer.workers, least=0)
-    if trainer.devices != "auto":
-        check_whole("trainer.devices", trainer.devices, least=1, why="or auto")
-    check_whole("trainer.nodes", trainer.nodes, least=1)
-    check_launcher(trainer)
-    for key in ("compile", "profile"):
-        check_flag(f"trainer.{key}", trainer[key])
-    if trainer.channels_last is not None:
-        check_flag("trainer.channels_last", trainer.channels_last)
-    if trainer.cache != "auto":
-        check_number("trainer.cache (GB, or auto)", trainer.cache, 0)
+def check_training(config: DictConfig) -> None:
+    """Raise InputError for a loss or recipe that nothing can be trained with."""
+    recipe, terms = config.recipe, config.loss.get("terms") or {}
+    check_recipe(recipe)
+    check_folder_name("recipe.name", recipe.name)
+    for loss in (config.loss, *(term.loss for term in terms.values())):
+        _check_name(LOSSES, loss.get("name"), config)
+    if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
+        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
+    check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *(f"val/loss/{term}" for term in terms)))
+    check_whole("seed", config.seed, least=0)
 
 
-def _crf(config: DictConfig) -> None:
-    check_choice("crf.engine", config.crf.engine, ENGINES)
-    if config.crf.engine == "pydensecrf":
-        require()
-    presets.parameters(config.crf)
-
-
-def _common(config: DictConfig) -> None:
-    _machine(config)
-    check_whole("panels", config.panels, least=0)
-    _crf(config)
-    _limits(config)
-    check_variants(config.variants)
-
-
-def _limits(config: DictConfig) -> None:
+def check_data_set(config: DictConfig) -> None:
+    """Raise InputError for a data set that there is not, or limits that are none."""
+    _check_name(SOURCES, config.data.get("source"), config)
+    check_folder_name("data.name", config.data.name)
     for key in ("train_limit", "val_limit"):
         if config.data[key] is not None:
             check_whole(f"data.{key}", config.data[key], least=1)
+
+
+def check_crf(crf: DictConfig) -> None:
+    """Raise InputError for a CRF that cannot be run."""
+    check_choice("crf.engine", crf.engine, ENGINES)
+    if crf.engine == "pydensecrf":
+        require()
+    check_folder_name("crf.name", crf.name)
+    presets.parameters(crf)
+
+
+def check_folder_name(key: str, value: Any) -> None:
+    """Raise InputError for a name that could not be part of a folder's."""
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]{0,99}", value):
+        raise InputError(f"{key}={value}: must be at most 100 letters, digits and . + - _, no space, no slash.")
+
+
+def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
+    """Raise InputError for a name that is in no table, with the plugin that a run had it from."""
+    if value in table.names:
+        return
+    wanted = missing_plugins(config.plugins) or _plugins_before(config)
+    if wanted:
+        way_out = f"it came from a plugin that is not loaded: add plugins={','.join(wanted)} to the command"
+    else:
+        way_out = f"not one of {', '.join(table.names)}; code of your own comes in by plugins=FILE.py"
+    raise InputError(f"{table.key}={value}: {way_out}.")
+
+
+def _plugins_before(config: DictConfig) -> list[str]:
+    """The plugins that the run of this name was trained with."""
+    before = Path(str(config.get("runs"))) / str(config.get("name")) / "config.yaml"
+    return missing_plugins(read_config(before).get("plugins")) if before.is_file() else []
+
+
+def _common(config: DictConfig) -> None:
+    check_trainer(config.trainer)
+    check_whole("panels", config.panels, least=0)
+    check_crf(config.crf)
+    check_data_set(config)
+    check_variants(config.variants)

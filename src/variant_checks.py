@@ -1,16 +1,17 @@
 """Checks of variants: names, looks of the network, CRF parameters, guidance, fusion. No torch."""
 
 import inspect
+import math
 import re
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.crf import presets
+from src import presets
 from src.crf.model import GUIDANCES
 from src.errors import InputError
 from src.fusion import LIMITS, RULES
-from src.value_checks import check_choice, check_flag, check_keys, check_number, check_whole
+from src.values import check_choice, check_flag, check_keys, check_number, check_whole
 
 
 def check_variants(variants: DictConfig) -> None:
@@ -29,7 +30,7 @@ def check_variants(variants: DictConfig) -> None:
             presets.parameters(variant.crf)
         check_choice(f"variants.{name}.guidance", variant.get("guidance"), GUIDANCES)
         if variant.get("fusion") is not None:
-            check_choice(f"variants.{name}.fusion", variant.fusion, tuple(RULES))
+            check_choice(f"variants.{name}.fusion", variant.fusion, RULES.names)
             check_fusion_options(f"variants.{name}.options", variant.fusion, dict(variant.get("options") or {}))
         elif variant.get("options"):
             raise InputError(f"variants.{name}.options: belong to a fusion rule, and none is named.")
@@ -73,6 +74,6 @@ def check_fusion_options(where: str, rule: str, options: dict[Any, Any]) -> None
     if set(options) != set(known):
         raise InputError(f"{where}={options}: the rule '{rule}' takes {', '.join(known) or 'none'}, each once.")
     for key, value in options.items():
-        low, high = LIMITS[key]
+        low, high = LIMITS.get(key, (-math.inf, math.inf))
         if not isinstance(value, type(low)) or not low <= value <= high:
             raise InputError(f"{where}.{key}={value}: must be of type {type(low).__name__}, from {low} to {high}.")

@@ -20,7 +20,8 @@ TINY = [
     *("data=shapes", "data.prepare.train=8", "data.prepare.val=3", "data.prepare.height=64", "data.prepare.width=64"),
     *(
         "backbone=resnet18",
-        "backbone._target_=tests.tiny.backbone",
+        f"plugins={ROOT}/tests/tiny.py",
+        "backbone.kind=tiny",
         "backbone.weights=none",
         "recipe=adam_plateau",
         "recipe.scheduler.patience=0",

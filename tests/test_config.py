@@ -3,19 +3,20 @@
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from omegaconf import open_dict
+from omegaconf import OmegaConf
 
-from src import build
-from src.cli import CONF
-from src.crf import presets
+from src import build, presets, training_build
 from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
+from src.data.table import SOURCES
 from src.data.transforms import PROTOCOLS, Augment
 from src.hardware import Hardware, detect
+from src.models.tables import BACKBONES, HEADS, LOSSES
+from src.names import CONF, declared
+from src.recipe_checks import OPTIMIZERS, SCHEDULERS
 from src.validate import ENGINES as CHECKED_ENGINES
 from src.validate import PROTOCOLS as CHECKED_PROTOCOLS
-from src.validate import check_train
+from src.validate import check_train, prepare
 
 CPU = Hardware("cpu", "32-true", channels_last=False, devices=1, nodes=1, workers=0, cores=1, cache=0)
 GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
@@ -24,8 +25,7 @@ GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/
 def config(*overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settled = compose("train", overrides=[*overrides])
-    with open_dict(settled):
-        settled.variants = presets.expand(settled.variants)
+    prepare(settled)
     return settled
 
 
@@ -36,12 +36,10 @@ def test_every_choice_composes_and_builds(choice):
     check_train(settled)
     assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
     build.variants(settled)
-    Augment(**instantiate(settled.recipe.augment, _convert_="all"))
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = instantiate(settled.recipe.optimizer, _convert_="all")([{"params": [parameter]}])
-    how = {"mode": "max"} if settled.recipe.schedule == "plateau" else {"total_iters": 10}
-    instantiate(settled.recipe.scheduler, _convert_="all")(optimizer, **how)
-    assert callable(instantiate(settled.data.prepare))
+    Augment(**build.plain(settled.recipe.augment))
+    optimizer = training_build.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
+    training_build.scheduler(settled.recipe)(optimizer, 10)
+    assert callable(SOURCES.bound({"source": settled.data.source, **settled.data.prepare}, given=("root",)))
     assert "none" in settled.variants
 
 
@@ -55,7 +53,7 @@ def test_every_command_composes(root):
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice", "combined"])
 def test_a_task_trains_one_step_with_every_head_and_loss(head, loss):
     settled = config("backbone=resnet18", "backbone.weights=none", f"head={head}", f"loss={loss}", "recipe=demo")
-    task, summary = build.task(settled, CPU, fingerprint={})
+    task, summary = training_build.task(settled, CPU, fingerprint={})
     batch = {"image": torch.randn(2, 3, 40, 56), "mask": torch.randint(0, 21, (2, 40, 56))}
     losses = task.loss(task(batch["image"]), batch["mask"])
     losses["loss"].backward()
@@ -66,12 +64,27 @@ def test_a_task_trains_one_step_with_every_head_and_loss(head, loss):
 def test_the_report_recipe_has_the_report_numbers():
     recipe = config("recipe=report2024").recipe
     assert (recipe.epochs, recipe.batch_size, recipe.optimizer.lr, recipe.augment.crop) == (20, 16, 1e-5, 224)
-    assert (recipe.protocol, recipe.monitor, recipe.schedule) == ("squash224", "val/loss", "plateau")
+    assert (recipe.protocol, recipe.monitor) == ("squash224", "val/loss")
 
 
 def test_names_checked_without_torch_are_those_that_exist():
     assert set(CHECKED_ENGINES) == set(ENGINES)
     assert set(CHECKED_PROTOCOLS) == set(PROTOCOLS)
+    assert all(issubclass(getattr(torch.optim, name), torch.optim.Optimizer) for name in OPTIMIZERS)
+    assert all(hasattr(torch.optim.lr_scheduler, name) for name in SCHEDULERS)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_schedule_can_be_made(name):
+    recipe = OmegaConf.create({"monitor": "val/miou", "scheduler": {"name": name}})
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    training_build.scheduler(recipe)(optimizer, 4)
+
+
+@pytest.mark.parametrize("table", [SOURCES, BACKBONES, HEADS, LOSSES], ids=lambda table: table.key)
+def test_every_name_in_the_tree_has_a_file_and_every_file_a_name(table):
+    built_in = [name for name in table.names if table[name].__module__ in table.homes]
+    assert sorted(declared(table.group, table.field)) == sorted(built_in)
 
 
 def test_presets_are_the_published_numbers():
@@ -83,7 +96,7 @@ def test_presets_are_the_published_numbers():
 
 def test_new_layers_learn_faster_only_beside_pretrained_ones():
     settled = config("backbone=resnet18", "backbone.weights=none", "recipe.new_layers_lr_factor=10")
-    task, _ = build.task(settled, CPU, fingerprint={})
+    task, _ = training_build.task(settled, CPU, fingerprint={})
     task.scheduler = None
     assert [group["lr"] for group in task.configure_optimizers().param_groups] == [5e-5]
     task.pretrained = frozenset(name for name, _ in task.network.named_parameters() if name.startswith("backbone."))

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from src import fusion
-from src.fusion import boundary, fill, max, mean, product
+from src.fusion import boundary, fill, maximum, mean, product
 
 OPTIONS = {"mean": {"weight": 0.5}, "boundary": {"radius": 5}}
-RULES = {name: partial(rule, **OPTIONS.get(name, {})) for name, rule in fusion.RULES.items()}
+RULES = {name: partial(fusion.RULES[name], **OPTIONS.get(name, {})) for name in fusion.RULES.names}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_product_and_max_by_hand():
     before, after = torch.tensor([0.5, 0.45, 0.05]), torch.tensor([0.05, 0.35, 0.6])
     before, after = before[:, None, None], after[:, None, None]
     assert product(before, after).item() == 1
-    assert max(before, after).item() == 2
+    assert maximum(before, after).item() == 2
 
 
 def test_fill_keeps_the_network_exactly_where_the_crf_says_background(pair):

@@ -11,9 +11,9 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from src.errors import InputError
 from src.guards import Divergence, SharedFolder
-from src.memory import memory_for
 from src.runs import RunFolder
 from src.trainer import end_started
+from src.training_memory import memory_for
 
 CPU = SimpleNamespace(device=torch.device("cpu"))
 

@@ -3,10 +3,11 @@
 import pytest
 from hydra.errors import HydraException
 
-from src.identity import run_folder
-from src.jobs import TABLES, expand
+from src.compose import TABLES
+from src.jobs import expand
 from src.launcher import _typed
 from src.runs import RunFolder
+from src.state import run_folder
 from src.sweep import _because, _devices
 
 SMALL = ["data=shapes", "backbone.weights=none", "recipe=demo"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from src import build
+from src import training_build
 from src.errors import InputError
 from src.norms import freeze
 from src.validate import check_train
@@ -68,7 +68,7 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
 
 
 def test_an_image_too_large_to_be_validated_is_named(tmp_path):
-    loss = ["loss._target_=tests.tiny.Failing", "+loss.kind=validation", "+loss.rank=0", "+loss.step=99"]
+    loss = ["loss.name=failing", "+loss.kind=validation", "+loss.rank=0", "+loss.step=99"]
     done = run("train", *SHORT, *loss, "name=large", cwd=tmp_path, status=1)
     assert "out of memory with image shapes_000000 (" in done.stderr and "Traceback" not in done.stderr
 
@@ -168,7 +168,9 @@ def test_a_compiled_network_trains_and_is_saved_as_it_is(averaged):
 
 
 def test_frozen_norms_stay_and_the_rest_learns():
-    task, _ = build.task(config("backbone=resnet18", "backbone.weights=none", "recipe=demo"), CPU, fingerprint={})
+    task, _ = training_build.task(
+        config("backbone=resnet18", "backbone.weights=none", "recipe=demo"), CPU, fingerprint={}
+    )
     pretrained = frozenset(name for name, _ in task.network.backbone.named_parameters(prefix="backbone"))
     task.frozen = freeze(task.network, pretrained)
     assert len(task.frozen) == 20  # of ResNet-18
@@ -199,6 +201,8 @@ def test_frozen_norms_stay_and_the_rest_learns():
         ("recipe.augment.scale=[2,1]", "of at least 2"),
         ("recipe.augment.flip=often", "from 0 to 1"),
         ("recipe.augment.squash=maybe", "true or false"),
+        ("recipe.optimizer.name=Adan", "not one of SGD, Adam"),
+        ("recipe.scheduler.name=Poly", "not one of ReduceLROnPlateau"),
         ("+recipe.augment.jitter.foo=0.1", "no such key"),
         ("recipe.augment.jitter=null", "has parts"),
         ("recipe.scheduler=5", "has parts"),

@@ -1,9 +1,9 @@
 import csv
 
 import pytest
+from src.metrics import MetricsFile
 
 from src.errors import InputError
-from src.metrics import MetricsFile
 
 
 def rows(path):

@@ -14,7 +14,7 @@ import torch
 from src import processes
 from src.errors import InputError
 from src.inference import PLAIN
-from src.processes import check_launcher
+from src.trainer_checks import check_launcher
 from src.variants import Variant, VariantScorer
 from tests.conftest import SAMPLE, TINY, environment, run, warm_run
 from tests.test_config import config
@@ -58,7 +58,7 @@ def alone(words, **options):
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize(("kind", "says"), [("nan", "loss of step 1 in epoch 0"), ("memory", "try half as many")])
 def test_what_goes_wrong_in_one_process_ends_all_with_its_sentence(tmp_path, kind, says, rank):
-    loss = ["loss._target_=tests.tiny.Failing", f"+loss.kind={kind}", f"+loss.rank={rank}", "+loss.step=1"]
+    loss = ["loss.name=failing", f"+loss.kind={kind}", f"+loss.rank={rank}", "+loss.step=1"]
     done = alone([*TWO, *loss], cwd=tmp_path, status=1)
     failed = (tmp_path / "runs" / "net" / "failed.txt").read_text()
     assert says in failed and says in done.stderr and "Traceback" not in done.stderr

@@ -6,8 +6,8 @@ from omegaconf import OmegaConf
 
 from src.errors import InputError
 from src.files import replacing
-from src.identity import identity, resume_path, state, training_identity
 from src.runs import RunFolder
+from src.state import identity, resume_path, state, training_identity
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

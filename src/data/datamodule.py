@@ -19,7 +19,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     """Serves a data set in the VOC layout.
 
     Args:
-        prepare: makes or finds the data under a root and gives the VOC2012 folder.
+        prepare: makes or finds the data under `root` and gives the VOC2012 folder.
         root: where the data is or goes.
         train_list: list of training ids, a name in ImageSets/Segmentation or the path of a text file.
         val_list: the same for validation.
@@ -38,7 +38,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def __init__(
         self,
         *,
-        prepare: Callable[[Path], Path],
+        prepare: Callable[..., Path],
         root: Path,
         train_list: str,
         val_list: str,
@@ -71,12 +71,12 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Find, download or generate the data; a second call finds it."""
-        self.prepare(self.root)
+        self.prepare(root=self.root)
 
     def setup(self, stage: str = "fit") -> None:
         """Open the folder, once."""
         if self.folder is None:
-            self.folder = VOCFolder(self.prepare(self.root))
+            self.folder = VOCFolder(self.prepare(root=self.root))
 
     def ids(self, split: str) -> list[str]:
         """Ids of "train" or "val", the limit applied; val without what is left out."""

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from scipy.io import loadmat
 
 from src.data import voc
 from src.data.download import obtain
+from src.data.table import SOURCES
 from src.errors import InputError
 from src.files import alone
 
@@ -40,6 +40,8 @@ def read_mat(path: Path) -> voc.UInt8Array:
     Raises:
         InputError: the file is missing, broken, without that field, or has a label VOC does not have.
     """
+    from scipy.io import loadmat  # here: it takes long to import, and is needed once
+
     try:
         with path.open("rb") as file:
             mask = np.asarray(loadmat(file, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0])
@@ -53,6 +55,7 @@ def read_mat(path: Path) -> voc.UInt8Array:
     return voc.check_mask(mask, path)
 
 
+@SOURCES.add("voc_sbd")
 def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, download: bool, expected: int) -> Path:
     """The `VOC2012` folder under `root`, with `SegmentationClassAug` and the list `train_aug`.
 

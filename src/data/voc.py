@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src.data.download import obtain
+from src.data.table import SOURCES
 from src.errors import InputError
 
 VOC_CLASSES: tuple[str, ...] = (
@@ -223,6 +224,7 @@ def locate(root: Path) -> Path | None:
     return None
 
 
+@SOURCES.add("voc")
 def prepare(root: Path, *, url: str, md5: str, download: bool) -> Path:
     """The `VOC2012` folder under `root`: the copy that lies there, else from the archive there, else downloaded.
 

@@ -11,6 +11,7 @@ from torchvision.models import get_model, list_models
 from torchvision.models._utils import IntermediateLayerGetter
 
 from src.errors import InputError
+from src.models.tables import BACKBONES
 
 HEAD_PREFIX = "deeplabv3_"
 OUTPUT_STRIDES = (8, 16)
@@ -57,6 +58,7 @@ class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision ha
         return self.model.startswith(HEAD_PREFIX)
 
 
+@BACKBONES.add("resnet")
 def resnet(model: str, *, output_stride: int, native_output_stride: int) -> Backbone:
     """ResNet of any depth (He et al. 2016, arXiv:1512.03385), without weights.
 
@@ -82,6 +84,7 @@ def resnet(model: str, *, output_stride: int, native_output_stride: int) -> Back
     )
 
 
+@BACKBONES.add("mobilenet_v3")
 def mobilenet_v3_large(model: str, *, output_stride: int, native_output_stride: int) -> Backbone:
     """MobileNetV3-Large (Howard et al. 2019, arXiv:1905.02244), dilated as torchvision trained it at stride 16.
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from src.models.backbones import Backbone
+from src.models.tables import HEADS
 
 WIDTH = 256  # channels of the ASPP and of the decoder
 LOW_CHANNELS = 48  # Chen et al. 2018, table 1
@@ -45,6 +46,7 @@ class DeepLab(nn.Module, ABC):
         """
 
 
+@HEADS.add("deeplabv3")
 class DeepLabV3(DeepLab):
     """torchvision's DeepLabV3 (Chen et al. 2017, arXiv:1706.05587), with its parameter names, no auxiliary head."""
 
@@ -62,6 +64,7 @@ class DeepLabV3(DeepLab):
         return dict(head)
 
 
+@HEADS.add("deeplabv3plus")
 class DeepLabV3Plus(DeepLab):
     """DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611): DeepLabV3's ASPP and a decoder."""
 

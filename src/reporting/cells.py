@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import DictConfig
 
+from src.compose import read_config
+from src.config_hash import circumstances_left_out
 from src.errors import InputError
-from src.identity import circumstances_left_out
 from src.jobs import Job
 from src.runs import RunFolder
 
@@ -80,11 +79,7 @@ def of_folders(paths: Iterable[Path]) -> list[Cell]:
 
 
 def _of_folder(folder: RunFolder) -> Cell:
-    try:
-        config = OmegaConf.load(folder.config)
-    except (OSError, YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{folder.config}: cannot be read ({error}).") from error
-    assert isinstance(config, DictConfig)
+    config = read_config(folder.config)
     reason = folder.failure.read_text().strip() if folder.failure.exists() else ""
     standing = "done" if folder.results.exists() else "failed" if reason else "unfinished"
     return Cell((), folder.path.name, flat(config), folder, folder, standing, reason)

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from src.crf import presets
+from src import presets
 from src.files import replacing
 from src.tuning import Search, complete, values
 

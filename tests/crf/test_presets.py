@@ -1,7 +1,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from src.crf import presets
+from src import presets
+from src.compose import register
 from src.errors import InputError
 
 PRESET = (presets.FOLDER / "deeplabv2.yaml").read_text()
@@ -10,9 +11,9 @@ PRESET = (presets.FOLDER / "deeplabv2.yaml").read_text()
 def test_a_path_becomes_a_choice_of_its_own(tmp_path):
     own = tmp_path / "deeplabv2.yaml"  # the name of another preset
     own.write_text(PRESET.replace("iterations: 10", "iterations: 3"))
-    word, other = presets.register([f"crf={own}", "data=shapes"])
+    word, other = register([f"crf={own}", "data=shapes"])
     assert other == "data=shapes" and word.startswith("crf=deeplabv2_")
-    assert presets.register([f"crf=krahenbuhl2011,{own}"]) == [f"crf=krahenbuhl2011,{word[4:]}"]
+    assert register([f"crf=krahenbuhl2011,{own}"]) == [f"crf=krahenbuhl2011,{word[4:]}"]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_a_path_becomes_a_choice_of_its_own(tmp_path):
     [
         (PRESET.replace("spatial_sigma: 1", ""), "lacks spatial_sigma"),
         (PRESET + "\ntemperature: 3\n", "temperature is not part"),
-        ("[1, 2]", "is no CRF preset"),
+        ("[1, 2]", "`key: value` lines"),
         ("a: {", "is no YAML file"),
     ],
     ids=["missing", "unknown", "list", "broken"],

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from PIL import Image
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from src.data import sbd, voc
+from src.data.table import SOURCES
 from src.errors import InputError
 
 LISTS = Path("../shared/data/voc_lists")
@@ -123,8 +123,8 @@ def test_configs(name, train):
     with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
         data = compose(f"data/{name}").data
     assert (data.name, data.expected) == (name, {"train": train, "val": 1449})
-    prepare = instantiate(data.prepare)
+    prepare = SOURCES.bound({"source": data.source, **data.prepare}, given=("root",))
     assert prepare.func is {"voc2012": voc.prepare, "voc2012_aug": sbd.prepare}[name]
     assert prepare.keywords.get("expected", 1464) == train
     with pytest.raises(InputError, match=r"VOCtrainval_11-May-2012\.tar"):
-        prepare(Path("no/such/folder"), download=False)
+        prepare(root=Path("no/such/folder"), download=False)

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.models import tables
 from src.models.backbones import Backbone, mobilenet_v3_large, resnet
 from src.models.deeplab import DeepLab, DeepLabV3, DeepLabV3Plus, ImageMean, rectified_gaussian, resize_logits
 
@@ -86,11 +86,9 @@ def test_rectified_gaussian_against_sampling() -> None:
 
 
 def build(config: DictConfig) -> DeepLab:
-    arguments = {key: value for key, value in config.backbone.items() if key not in NOT_ARGUMENTS}
-    backbone = instantiate(arguments, output_stride=config.head.output_stride)
-    head = {key: value for key, value in config.head.items() if key not in NOT_ARGUMENTS}
-    network: DeepLab = instantiate(head, backbone=backbone, num_classes=5)
-    return network
+    stride = config.head.output_stride
+    backbone = tables.BACKBONES.make(config.backbone, ignore=("name", "weights"), output_stride=stride)
+    return tables.HEADS.make(config.head, ignore=("output_stride",), backbone=backbone, num_classes=5)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from src.crf import cpu, presets, pydensecrf
+from src import presets
+from src.crf import cpu, pydensecrf
 from src.crf.model import DenseCRF
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from rich.progress import track
 
 from src.data.shapes.render import make_sample
+from src.data.table import SOURCES
 from src.data.voc import voc_palette
 from src.errors import InputError
 from src.files import alone
@@ -19,6 +20,7 @@ JPEG_QUALITY = 92
 STAMP = "shapes.json"
 
 
+@SOURCES.add("shapes")
 def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: int) -> Path:
     """Write the data set below `root`, unless it is there already.
 

@@ -1,46 +1,14 @@
-"""What a config asks for, as a hash and a folder's name, and what stands in that folder. Imports no torch."""
+"""Where a config's run lies, and what stands there. Imports no torch."""
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from src.crf.presets import tuned_on
+from src.compose import read_config
+from src.config_hash import evaluation_name, identity, training_identity
 from src.errors import InputError
 from src.runs import RunFolder
-
-# What does not change a result: where things lie and go, how they are shown, on what they run.
-_NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits", "output")
-_TRAINER_IDENTITY = ("precision", "max_time")
-
-
-def identity(config: DictConfig) -> str:
-    """Eight hex digits of the SHA-256 of the resolved config; equal for runs that ask the same of the same data."""
-    return _hash(circumstances_left_out(config))
-
-
-def training_identity(config: DictConfig) -> str:
-    """The same of what a network is trained with: without the CRF and the variants it is scored with afterwards."""
-    asked = {key: value for key, value in circumstances_left_out(config).items() if key not in ("crf", "variants")}
-    left_out = {name: sorted(ids) for name, ids in tuned_on(config).items()}  # of the images that choose the best epoch
-    return _hash({**asked, "left_out": left_out} if left_out else asked)
-
-
-def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
-    """The resolved config without what does not change a result."""
-    content = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(content, dict)
-    kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}
-    kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
-    kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
-    kept["data"]["prepare"] = {k: v for k, v in content["data"].get("prepare", {}).items() if k != "download"}
-    return kept
-
-
-def _hash(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def run_folder(config: DictConfig) -> RunFolder:
@@ -57,11 +25,6 @@ def scored_folder(config: DictConfig, folder: RunFolder) -> RunFolder:
     if stored is None or not folder.results.exists() or identity(stored) == identity(config):
         return folder
     return RunFolder(folder.path / "evaluations" / evaluation_name(config))
-
-
-def evaluation_name(config: DictConfig) -> str:
-    """Of a folder of scores: the data, the CRF, and a hash of all that was asked."""
-    return f"{config.data.name}-{config.crf.name}-{identity(config)}"
 
 
 State = Literal["new", "unfinished", "trained", "done"]
@@ -110,8 +73,4 @@ def resume_path(config: DictConfig, folder: RunFolder) -> Path | None:
 
 
 def _stored(folder: RunFolder) -> DictConfig | None:
-    if not folder.config.exists():
-        return None
-    stored = OmegaConf.load(folder.config)
-    assert isinstance(stored, DictConfig)
-    return stored
+    return read_config(folder.config) if folder.config.exists() else None

@@ -1,14 +1,33 @@
-"""`metrics.csv`: one row per epoch, complete after every epoch, continued by a resumed run."""
+"""Where a run logs: `metrics.csv`, one row per epoch, whole after every epoch, and W&B where it is chosen."""
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig
 
+from src.command import is_main
 from src.errors import InputError
 from src.files import replacing
+from src.runs import RunFolder
+
+
+@contextmanager
+def loggers(config: DictConfig, folder: RunFolder) -> Iterator[list[Logger]]:
+    """`metrics.csv` always, W&B where chosen; W&B's run is finished however the block ends."""
+    found: list[Logger] = [MetricsFile(folder.metrics)]
+    if config.logger.name != "wandb" or not is_main(config):
+        yield found
+        return
+    from src.dashboard import dashboard_run  # which takes long to import
+
+    with dashboard_run(config, folder) as run:
+        yield [*found, WandbLogger(experiment=run)]
 
 
 class MetricsFile(Logger):

@@ -1,71 +1,54 @@
-"""CRF parameters from files: `crf=NAME` and `crf=PATH`, and variants that name a preset of their own. No torch."""
+"""CRF parameters by name or path, and variants that name a preset of their own, written out. Imports no torch."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from src.compose import read_mapping
 from src.crf.model import CRFParameters
 from src.errors import InputError
+from src.names import CONF
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "crf"
-_PATHS: dict[str, str] = {}  # registered names to the paths they stand for
+FOLDER = CONF / "crf"
 PARAMETERS = tuple(field.name for field in fields(CRFParameters))
 
 
 def parameters(preset: Any) -> CRFParameters:
-    """The parameters of a preset's mapping, checked."""
-    return CRFParameters(**{name: preset[name] for name in PARAMETERS})
+    """The parameters of a preset's mapping, checked.
+
+    Raises:
+        InputError: it is no mapping, lacks a parameter, or has one that there is not.
+    """
+    if not isinstance(preset, Mapping | DictConfig):
+        raise InputError(f"crf={preset}: must be a preset's parameters: {', '.join(PARAMETERS)}.")
+    name = preset.get("name", "crf")
+    if missing := [key for key in PARAMETERS if key not in preset]:
+        raise InputError(f"crf={name}: is no CRF preset, it lacks {', '.join(missing)}.")
+    if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "engine", "name", "tuned")]:
+        raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
+    return CRFParameters(**{key: preset[key] for key in PARAMETERS})
 
 
 def read(name: str) -> dict[str, Any]:
     """The preset `conf/crf/NAME.yaml`, or the one at a path that ends in .yaml.
 
     Raises:
-        InputError: there is none, or it lacks a parameter.
+        InputError: there is none, or it is no CRF preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise InputError(f"crf={name}: there is no {path}; the presets are {known}, or give the path of a YAML file.")
+    content = {"name": path.stem, "engine": "auto", "tuned": None, **read_mapping(path, f"crf={name}")}
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no YAML file ({error}).") from error
-    missing = [key for key in (*PARAMETERS, "engine") if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise InputError(f"{path}: is no CRF preset, it lacks {', '.join(missing)}.")
-    assert isinstance(content, dict)
-    unknown = [str(key) for key in content if key not in (*PARAMETERS, "engine", "name", "tuned")]
-    if unknown:
-        raise InputError(f"{path}: {', '.join(unknown)} is not part of a CRF preset.")
-    return {"name": path.stem, "tuned": None, **{str(key): value for key, value in content.items()}}
-
-
-def register(words: list[str]) -> list[str]:
-    """Make each file that `crf=PATH` names a choice that Hydra knows, and name it so; other words are left alone."""
-    return ["crf=" + ",".join(map(_choice, word[4:].split(","))) if word.startswith("crf=") else word for word in words]
-
-
-def typed(words: Sequence[str]) -> list[str]:
-    """The words as they were before `register`."""
-    return [f"crf={_PATHS.get(word[4:], word[4:])}" if word.startswith("crf=") else word for word in words]
-
-
-def _choice(value: str) -> str:
-    if not value.endswith((".yaml", ".yml")):
-        return value
-    content = read(value)
-    name = f"{Path(value).stem}_{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}"
-    _PATHS[name] = value
-    ConfigStore.instance().store(name=name, node=content, group="crf")
-    return name
+        parameters(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return content
 
 
 def expand(variants: DictConfig) -> DictConfig:

@@ -1,0 +1,85 @@
+"""What this machine leaves to the process: cores, memory, and how its allocator treats freed memory. No torch."""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # mallopt(3)
+_BLOCK = 2**30  # bytes; larger ones still come from the system and go back to it
+_CHOSEN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+
+
+def usable_cores() -> int:
+    """Processor cores of this process: those of its affinity where the system tells it, else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take without harm to others; on systems that do not tell, 4 GB."""
+    try:
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4 * 10**9
+    return min([free, *_left_by_control_groups()])
+
+
+def _left_by_control_groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> Iterator[int]:
+    """Bytes that the limits of a container or a job still leave, those of the groups around it included.
+
+    What files hold in memory is free: the system takes it back.
+    """
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in groups:
+        if controllers not in ("", "memory"):
+            continue
+        top, limit, used, cached = (  # version 2 and version 1 of control groups
+            (root, "memory.max", "memory.current", "inactive_file")
+            if controllers == ""
+            else (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        )
+        inner = top / path.lstrip("/")
+        for folder in (inner, *inner.parents):
+            try:
+                most, taken = ((folder / name).read_text().strip() for name in (limit, used))
+                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                most = "max"
+            if most.isdigit():
+                files = int(statistics.get(cached, 0))
+                yield max(0, int(most) - int(taken) + files)
+            if folder == top:
+                break
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory in the process; glibc gives blocks above 32 MB back to the system.
+
+    The system clears every page that it gives out, which takes a quarter of a training's steps on a CPU and more
+    (`make bench`). In return a process stays as large as it was once. Does nothing with another allocator, or where
+    the environment sets this one.
+    """
+    if not any(name in os.environ for name in _CHOSEN) and (mallopt := _glibc("mallopt")):
+        if not mallopt(_M_MMAP_THRESHOLD, _BLOCK):  # older ones, such as 2.31, take no more than 32 MB
+            mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def give_back_freed_memory() -> None:
+    """Give to the system what is free now: where much is done with, and before processes are forked, which share it."""
+    if trim := _glibc("malloc_trim"):
+        trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """One of its functions, or None on systems without it."""
+    try:
+        return getattr(ctypes.CDLL(None), name)  # type: ignore[no-any-return]
+    except (AttributeError, OSError, TypeError):  # other Unix, and Windows
+        return None
