@@ -20,7 +20,8 @@ from src.crf import cpu, pydensecrf
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
 from src.inference import PLAIN
 from src.machine import keep_freed_memory
-from src.variants import Variant, VariantScorer
+from src.scorer import VariantScorer
+from src.variants import Variant
 
 THREADS = 2
 PRESETS = ("krahenbuhl2011", "deeplabv2")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.crf import cpu, presets, pydensecrf
 from src.crf.model import DenseCRF
-from src.data.voc import VOCFolder
+from src.data.folder import VOCFolder
 from src.logits import read_resized
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))

@@ -24,9 +24,10 @@ from torchvision.transforms import functional as F
 
 from benchmarks.rows import Row, in_turns, ratios
 from src.data.cache import PixelCache
+from src.data.folder import VOCFolder
 from src.data.sets import TrainSet
 from src.data.transforms import Augment, ready
-from src.data.voc import VOCFolder, locate
+from src.data.voc import locate
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 CROP = 513

@@ -12,18 +12,19 @@ import src
 from src import presets
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
+from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.data.table import SOURCES
 from src.data.transforms import Augment
-from src.data.voc import VOC_CLASSES
 from src.fusion import RULES
 from src.hardware import Hardware, detect
 from src.inference import Inference
 from src.machine import keep_freed_memory
 from src.models.deeplab import DeepLab
 from src.models.tables import BACKBONES, HEADS
+from src.scorer import VariantScorer
 from src.tasks import ScoringTask
-from src.variants import Variant, VariantScorer
+from src.variants import Variant
 
 
 def hardware(config: DictConfig) -> Hardware:

@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.command import command
+from src.data.folder import VOCFolder
 from src.data.inspection import inspect
 from src.data.table import SOURCES
-from src.data.voc import VOCFolder
 from src.validate import check_data_set, prepare
 
 

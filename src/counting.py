@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from src.data.voc import VOID
+from src.data.classes import VOID
 from src.scoring import RADII, Matrix
 
 _CELLS = 2**22  # pixels of all variants that are counted at once: 32 MB

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from src.crf.model import Image
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.files import replacing
 from src.runs import RunFolder
 from src.scoring import Matrix, scores, trimap_miou

@@ -14,12 +14,12 @@ from src.hardware import Hardware
 from src.loggers import loggers
 from src.memory import memory_for_scoring
 from src.runs import RunFolder
+from src.scorer import VariantScorer
 from src.source import Source
 from src.state import scored_folder
 from src.tasks import LogitsTask, ScoringTask
 from src.trainer import scoring_trainer
 from src.variant_checks import need_network
-from src.variants import VariantScorer
 
 
 def score(

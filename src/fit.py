@@ -11,17 +11,21 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from src.averaging import AverageWeights
 from src.checkpoint import load_checkpoint
+from src.checkpoints import BestEpoch, LastEpoch
 from src.data.datamodule import SegmentationDataModule
-from src.endings import AverageWeights, BestEpoch, FinalValidation, LastEpoch, Patience, TimeLimit
+from src.divergence import Divergence
 from src.errors import InputError
-from src.guards import Divergence, SharedFolder
 from src.hardware import Hardware
 from src.machine import give_back_freed_memory
 from src.memory import memory_for_scoring
+from src.profiling import OperatorTimes
 from src.runs import RunFolder
+from src.stopping import FinalValidation, Patience, TimeLimit
+from src.storage import SharedFolder
 from src.task import SegmentationTask, mode_of
-from src.timing import EpochTimes, OperatorTimes
+from src.timing import EpochTimes
 from src.trainer import running_trainer
 from src.training_memory import memory_for
 

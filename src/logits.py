@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from rich.console import Console
 from torch import Tensor
 
+from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
-from src.data.voc import VOC_CLASSES
 from src.errors import InputError
 from src.files import replacing
 from src.models.deeplab import resize_logits

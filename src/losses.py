@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src.data.voc import VOID
+from src.data.classes import VOID
 from src.errors import InputError
 from src.models.tables import LOSSES
 

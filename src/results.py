@@ -15,14 +15,14 @@ from omegaconf import DictConfig
 
 from src import processes
 from src.crf.model import Image, effective_sigma
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.files import replacing
 from src.machine import usable_cores
 from src.presets import tuned_on
 from src.reporting.panels import panel
 from src.runs import RunFolder
+from src.scorer import Observer, Scored, VariantScorer
 from src.scoring import image_miou, trimap_miou
-from src.variants import Observer, Scored, VariantScorer
 
 Labels = npt.NDArray[np.uint8]
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from src.data.voc import VOID
-from src.endings import is_validated
+from src.data.classes import VOID
 from src.fusion import most_probable
 from src.models.deeplab import resize_logits
 from src.norms import average_buffers, freeze
 from src.scoring import scores
+from src.stopping import is_validated
 from src.tasks import Batch, ScoringTask
 
 

@@ -13,7 +13,7 @@ from src.errors import InputError
 from src.inference import PLAIN, probabilities
 from src.logits import read_resized
 from src.models.deeplab import resize_logits
-from src.variants import VariantScorer
+from src.scorer import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
 

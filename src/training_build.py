@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer, lr_scheduler
 
 from src import build
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.errors import InputError
 from src.hardware import Hardware
 from src.models import weights

@@ -26,8 +26,8 @@ from src import presets
 from src.counting import confusion_matrix
 from src.crf.engines import Engine
 from src.crf.model import CRFParameters, DenseCRF, Image
+from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
-from src.data.voc import VOC_CLASSES
 from src.errors import InputError
 from src.fusion import RULES, most_probable
 from src.logits import read_resized

@@ -9,9 +9,10 @@ import pytest
 import torch
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
+from src.divergence import Divergence
 from src.errors import InputError
-from src.guards import Divergence, SharedFolder
 from src.runs import RunFolder
+from src.storage import SharedFolder
 from src.trainer import end_started
 from src.training_memory import memory_for
 

@@ -14,8 +14,9 @@ import torch
 from src import processes
 from src.errors import InputError
 from src.inference import PLAIN
+from src.scorer import VariantScorer
 from src.trainer_checks import check_launcher
-from src.variants import Variant, VariantScorer
+from src.variants import Variant
 from tests.conftest import SAMPLE, TINY, environment, run, warm_run
 from tests.test_config import config
 from tests.test_variants import sample

@@ -10,7 +10,8 @@ import torch
 from src import fusion
 from src.counting import confusion_matrix
 from src.inference import PLAIN
-from src.variants import Observer, Variant, VariantScorer
+from src.scorer import Observer, VariantScorer
+from src.variants import Variant
 from tests.crf.conftest import model
 
 CLASSES = 4

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.data.voc import UInt8Array, VOCFolder
+from src.data.classes import UInt8Array
+from src.data.folder import VOCFolder
 
 _CHANNELS = 4  # red, green, blue, mask
 

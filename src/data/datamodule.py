@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader
 
 from src import processes
 from src.data.cache import PixelCache
+from src.data.folder import VOCFolder
 from src.data.sets import EpochSampler, EvalSet, Reader, TrainSet
 from src.data.transforms import Augment
-from src.data.voc import VOCFolder
 from src.errors import InputError
 
 

@@ -16,7 +16,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from src.data.voc import VOC_CLASSES, VOID, VOCFolder, decode, unknown_labels
+from src.data.classes import VOC_CLASSES, VOID, unknown_labels
+from src.data.folder import VOCFolder, decode
 from src.errors import InputError
 
 SHOWN = 10  # examples spelled out per problem

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import track
 
 from src.data import voc
+from src.data.classes import UInt8Array, voc_palette
 from src.data.download import obtain
+from src.data.folder import VOCFolder, check_mask
 from src.data.table import SOURCES
 from src.errors import InputError
 from src.files import alone
@@ -34,7 +36,7 @@ def trainaug_ids(sbd: Iterable[str], train: Iterable[str], val: Iterable[str]) -
     return sorted((set(sbd) | set(train)) - set(val))
 
 
-def read_mat(path: Path) -> voc.UInt8Array:
+def read_mat(path: Path) -> UInt8Array:
     """The (H, W) uint8 labels {0..20} of an SBD `cls` file: field `Segmentation` of the struct `GTcls`.
 
     Raises:
@@ -52,7 +54,7 @@ def read_mat(path: Path) -> voc.UInt8Array:
         raise InputError(
             f"{path} has no readable GTcls.Segmentation ({problem}); restore it from SBD's archive"
         ) from error
-    return voc.check_mask(mask, path)
+    return check_mask(mask, path)
 
 
 @SOURCES.add("voc_sbd")
@@ -73,7 +75,7 @@ def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, downl
     Raises:
         InputError: also where the list has another length, an id of VOC's val, or an id without image.
     """
-    folder = voc.VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
+    folder = VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
     if not _is_made(folder):
         sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download)
         with alone(root):
@@ -83,11 +85,11 @@ def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, downl
     return folder.path
 
 
-def _is_made(folder: voc.VOCFolder) -> bool:
+def _is_made(folder: VOCFolder) -> bool:
     return folder.list_path(LIST).is_file() and (folder.path / MASKS).is_dir()
 
 
-def _make(folder: voc.VOCFolder, sbd: Path, *, expected: int) -> None:
+def _make(folder: VOCFolder, sbd: Path, *, expected: int) -> None:
     """Write SBD's masks into VOC's folder, and the list."""
     val = folder.ids("val")
     ids = trainaug_ids(_sbd_ids(sbd), folder.ids("train"), val)
@@ -106,7 +108,7 @@ def _make(folder: voc.VOCFolder, sbd: Path, *, expected: int) -> None:
 
 def _sbd_ids(sbd: Path) -> list[str]:
     """SBD's own train and val, 8,498 and 2,857 ids; its split is not VOC's."""
-    lists = voc.VOCFolder(sbd)
+    lists = VOCFolder(sbd)
     return lists.ids(sbd / "train.txt") + lists.ids(sbd / "val.txt")
 
 
@@ -123,10 +125,10 @@ def _check(ids: list[str], val: list[str], *, expected: int, source: Path) -> No
         )
 
 
-def _write_masks(folder: voc.VOCFolder, sbd: Path, ids: list[str]) -> None:
+def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
     """Fills `SegmentationClassAug`: VOC's own mask where there is one, SBD's elsewhere. Whole or not at all."""
-    own = voc.VOCFolder(folder.path, masks=("SegmentationClass",))
-    palette = voc.voc_palette().tobytes()
+    own = VOCFolder(folder.path, masks=("SegmentationClass",))
+    palette = voc_palette().tobytes()
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=f".{MASKS}-") as temporary:
         masks = Path(temporary) / MASKS
         masks.mkdir()

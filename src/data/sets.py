@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from src import processes
+from src.data.classes import UInt8Array
 from src.data.transforms import Augment, evaluation_sample
-from src.data.voc import UInt8Array
 
 
 class Reader(Protocol):

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from src.crf.model import MEAN, STD
-from src.data.voc import VOID
+from src.data.classes import VOID
 from src.errors import InputError
 
 cv2.setNumThreads(0)  # workers share out the cores; and threads do not outlive a fork

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.errors import InputError
 from src.reporting.cells import Cell, Counts, labels, read_counts
 from src.scoring import RADII, hits_and_unions

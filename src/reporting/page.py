@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.reporting import formats
 from src.reporting.cells import Cell, differing, read_counts
 from src.reporting.comparison import SCORES, Comparison, Row

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from src.data.voc import VOID, voc_palette
+from src.data.classes import VOID, voc_palette
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]

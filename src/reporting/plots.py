@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.reporting.comparison import SCORES, Comparison, Row
 from src.scoring import RADII
 

@@ -7,9 +7,9 @@ from torch.utils.data import DataLoader
 
 from src import processes
 from src.data.cache import PixelCache
+from src.data.folder import VOCFolder
 from src.data.sets import EpochSampler, EvalSet
 from src.data.shapes.dataset import prepare
-from src.data.voc import VOCFolder
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from src.data.folder import VOCFolder
 from src.data.inspection import inspect
-from src.data.voc import VOCFolder
 
 LISTS = {"train": "train", "val": "val"}
 

@@ -8,6 +8,8 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from src.data import sbd, voc
+from src.data.classes import voc_palette
+from src.data.folder import VOCFolder
 from src.data.table import SOURCES
 from src.errors import InputError
 
@@ -50,7 +52,7 @@ def root(tmp_path):
 
 
 def prepare(root, *, expected=4):
-    return voc.VOCFolder(sbd.prepare(root, **ARCHIVES, download=False, expected=expected))
+    return VOCFolder(sbd.prepare(root, **ARCHIVES, download=False, expected=expected))
 
 
 def leftovers(root):
@@ -62,12 +64,12 @@ def test_adds_the_masks_and_the_list(root):
     folder = prepare(root)
     assert folder.ids("train_aug") == ["both", "new1", "new2", "voc"]
     assert leftovers(root) == {"SegmentationClassAug"}
-    aug = voc.VOCFolder(folder.path, masks=("SegmentationClassAug",))
+    aug = VOCFolder(folder.path, masks=("SegmentationClassAug",))
     labels = {image_id: np.unique(aug.read_pair(image_id)[1]).tolist() for image_id in folder.ids("train_aug")}
     assert labels == {"both": [1], "voc": [1], "new1": [2], "new2": [2]}  # VOC's own mask wins
     with Image.open(aug.mask_path("new1")) as mask:
         assert mask.mode == "P"
-        assert tuple(mask.convert("RGB").getpixel((0, 0))) == tuple(voc.voc_palette()[2])
+        assert tuple(mask.convert("RGB").getpixel((0, 0))) == tuple(voc_palette()[2])
     np.testing.assert_array_equal(folder.read_mask("new1"), aug.read_mask("new1"))
 
 

@@ -7,11 +7,11 @@ import yaml
 from PIL import Image
 from scipy import ndimage
 
+from src.data.classes import VOC_CLASSES, voc_palette
 from src.data.shapes.dataset import STAMP, prepare
 from src.data.shapes.layout import plan
 from src.data.shapes.render import make_sample, void_border
 from src.data.shapes.silhouettes import SILHOUETTES
-from src.data.voc import VOC_CLASSES, voc_palette
 from src.errors import InputError
 
 SMALL = {"seed": 0, "train": 3, "val": 2, "height": 96, "width": 128}

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from src.data import voc
+from src.data.classes import VOC_CLASSES, voc_palette
+from src.data.folder import VOCFolder
 from src.errors import InputError
 
 LISTS = Path("../shared/data/voc_lists")
@@ -23,17 +25,17 @@ def folder(tmp_path):
     for image_id in "ab":
         Image.new("RGB", (6, 4), (200, 10, 10)).save(path / "JPEGImages" / f"{image_id}.jpg")
         save_mask(path / "SegmentationClass" / f"{image_id}.png", [[0, 20, 255, 1, 1, 1]] * 4)
-    return voc.VOCFolder(path)
+    return VOCFolder(path)
 
 
 def save_mask(path, labels):
     mask = Image.fromarray(np.array(labels, dtype=np.uint8))
-    mask.putpalette(voc.voc_palette().tobytes())
+    mask.putpalette(voc_palette().tobytes())
     mask.save(path)
 
 
 def test_palette_has_the_published_colours():
-    palette = voc.voc_palette()
+    palette = voc_palette()
     assert palette.shape == (256, 3)
     assert palette.dtype == np.uint8
     published = {0: (0, 0, 0), 1: (128, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
@@ -42,9 +44,9 @@ def test_palette_has_the_published_colours():
 
 
 def test_classes():
-    assert len(voc.VOC_CLASSES) == 21
-    assert voc.VOC_CLASSES[0] == "background"
-    assert list(voc.VOC_CLASSES[1:]) == sorted(voc.VOC_CLASSES[1:])
+    assert len(VOC_CLASSES) == 21
+    assert VOC_CLASSES[0] == "background"
+    assert list(VOC_CLASSES[1:]) == sorted(VOC_CLASSES[1:])
 
 
 def test_reads_a_list_by_name_and_by_path(folder, tmp_path):
@@ -146,7 +148,7 @@ def test_prepare_unpacks_an_archive_that_lies_there(folder, tmp_path):
         voc.prepare(root, url=url, md5="0" * 32, download=False)
     assert (root / "voc.tar").is_file()  # a file of the user's is never deleted
     path = voc.prepare(root, url=url, md5=md5, download=False)
-    assert voc.VOCFolder(path).read_mask("a").shape == (4, 6)
+    assert VOCFolder(path).read_mask("a").shape == (4, 6)
 
 
 def test_prepare_downloads_and_unpacks(folder, tmp_path):
@@ -155,7 +157,7 @@ def test_prepare_downloads_and_unpacks(folder, tmp_path):
     md5 = hashlib.md5((tmp_path / "voc.tar").read_bytes()).hexdigest()
     path = voc.prepare(tmp_path / "new", url=(tmp_path / "voc.tar").as_uri(), md5=md5, download=True)
     assert path == tmp_path / "new" / "VOCdevkit" / "VOC2012"
-    assert voc.VOCFolder(path).ids("train") == ["b", "a"]
+    assert VOCFolder(path).ids("train") == ["b", "a"]
     assert sorted(entry.name for entry in (tmp_path / "new").iterdir()) == [".lock", "VOCdevkit", "voc.tar"]
 
 

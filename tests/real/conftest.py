@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.voc import VOCFolder
+from src.data.folder import VOCFolder
 from src.logits import read_resized
 
 

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from src.data.classes import VOC_CLASSES
+from src.data.folder import VOCFolder
 from src.data.inspection import inspect
-from src.data.voc import VOC_CLASSES, VOCFolder, locate
+from src.data.voc import locate
 
 SAMPLE = Path("../shared/data/voc2012_sample")
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"{SAMPLE} is missing")

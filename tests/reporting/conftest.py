@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from src.data.voc import VOC_CLASSES
+from src.data.classes import VOC_CLASSES
 from src.results import panel
 from src.runs import RunFolder
 from src.scoring import RADII, scores, trimap_miou

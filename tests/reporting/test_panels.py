@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.data.voc import VOC_CLASSES, VOID, voc_palette
+from src.data.classes import VOC_CLASSES, VOID, voc_palette
 from src.reporting.panels import error_map, overlay, panel
 
 RGB = np.array([[[30, 60, 90], [30, 60, 90], [30, 60, 90]]], dtype=np.uint8)

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 from rich.progress import track
 
+from src.data.classes import voc_palette
 from src.data.shapes.render import make_sample
 from src.data.table import SOURCES
-from src.data.voc import voc_palette
 from src.errors import InputError
 from src.files import alone
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.data.classes import VOC_CLASSES
 from src.data.shapes.pen import Point
 from src.data.shapes.scenes import SCENES
 from src.data.shapes.silhouettes import SILHOUETTES
-from src.data.voc import VOC_CLASSES
 
 # Main subjects of thirty images in a row, in shuffled order: every class, then again what VOC shows most, and trains,
 # which no other subject's scene brings along.

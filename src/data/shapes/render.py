@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from src.data.classes import VOID
 from src.data.shapes.layout import Layout, plan
 from src.data.shapes.pen import Pen, Point
 from src.data.shapes.scenes import SCENES
 from src.data.shapes.silhouettes import SCENERY, SILHOUETTES
 from src.data.shapes.textures import Array
-from src.data.voc import VOID
 
 LABEL_COVERAGE = 0.42  # below one half: a line one pixel wide that straddles two pixels must not drop out
 

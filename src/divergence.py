@@ -1,7 +1,6 @@
-"""What ends a training that cannot go well, in all its processes, with the way out."""
+"""The end of a training whose loss or weights are no longer finite, in all its processes, with the way out."""
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -93,27 +92,3 @@ class _Step:
     everywhere: _Answer
     ids: list[str]
     number: int
-
-
-class SharedFolder(Callback):
-    """Makes sure that all processes see what the first one writes: its best checkpoint, in the end.
-
-    Args:
-        folder: in which the first process has written the config.
-        patience: seconds after which it is taken for missing; network storage remembers for a while that it was.
-    """
-
-    def __init__(self, folder: RunFolder, *, patience: float = 60.0) -> None:
-        self.folder = folder
-        self.patience = patience
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Ask until it is there."""
-        until = time.monotonic() + self.patience
-        while not self.folder.config.exists():
-            if time.monotonic() > until:
-                raise InputError(
-                    f"{self.folder.path.absolute()}: process {processes.rank()} does not see the run folder of the "
-                    "first one; several machines need storage that they share (runs=FOLDER)."
-                )
-            time.sleep(0.5)
