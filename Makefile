@@ -82,4 +82,4 @@ test-slow: setup ## what takes minutes: submitit's local executor and a local Ra
 	$(RUN) -m pytest -m slow $(ARGS)
 
 clean: ## remove the environment and caches; data and runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/__pycache__
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/cpu/__pycache__

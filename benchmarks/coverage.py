@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from src.statistics import Sample, bootstrap, difference, estimate
+from src.reporting.statistics import Sample, bootstrap, difference, estimate
 
 CLASSES = 21
 MEAN = np.ones((CLASSES, 1), dtype=bool)

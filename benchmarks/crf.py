@@ -15,13 +15,14 @@ from rich.table import Table
 
 from benchmarks import crf_stages
 from benchmarks.crf_data import SAMPLE, Scene, model, scenes
-from src import fusion
-from src.crf import cpu, pydensecrf
+from src.core.machine import keep_freed_memory
+from src.crf import pydensecrf
+from src.crf.cpu import meanfield
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
-from src.inference import PLAIN
-from src.machine import keep_freed_memory
-from src.scorer import VariantScorer
-from src.variants import Variant
+from src.models.inference import PLAIN
+from src.scoring import fusion
+from src.scoring.scorer import VariantScorer
+from src.scoring.variants import Variant
 
 THREADS = 2
 PRESETS = ("krahenbuhl2011", "deeplabv2")
@@ -39,11 +40,13 @@ def one_call(found: list[Scene], preset: str, table: Table, console: Console) ->
     times: dict[str, list[float]] = {"pydensecrf": [], "exact": [], "default": []}
     worst, unequal, equal = 0.0, 0, []
     for scene in track(found, description=f"{preset}: one call each", transient=True, console=console):
-        cpu.infer(scene.probs, scene.rgb, [exact], threads=THREADS)  # as in use: the size's spatial lattice is known
+        meanfield.infer(
+            scene.probs, scene.rgb, [exact], threads=THREADS
+        )  # as in use: the size's spatial lattice is known
         took, (reference,) = seconds(lambda: pydensecrf.infer(scene.probs, scene.rgb, [exact]))
         times["pydensecrf"].append(took)
         for name, crf in (("exact", exact), ("default", default)):
-            took, (q,) = seconds(lambda crf=crf: cpu.infer(scene.probs, scene.rgb, [crf], threads=THREADS))
+            took, (q,) = seconds(lambda crf=crf: meanfield.infer(scene.probs, scene.rgb, [crf], threads=THREADS))
             times[name].append(took)
             same = q.argmax(0) == reference.argmax(0)
             if name == "exact":

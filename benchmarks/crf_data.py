@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.crf import cpu, presets, pydensecrf
+from src.crf import presets, pydensecrf
+from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
 from src.data.folder import VOCFolder
-from src.logits import read_resized
+from src.evaluation.logits import read_resized
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 
@@ -60,4 +61,4 @@ def status(key: str) -> int:
 
 
 if __name__ == "__main__":
-    print(peak({"cpu": cpu.infer, "pydensecrf": pydensecrf.infer}[sys.argv[1]]))
+    print(peak({"cpu": meanfield.infer, "pydensecrf": pydensecrf.infer}[sys.argv[1]]))

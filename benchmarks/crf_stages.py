@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.crf_data import Scene, model
-from src.crf import cpu
-from src.crf.construction import build
-from src.crf.lattice import blur, spread
+from src.crf.cpu import meanfield
+from src.crf.cpu.construction import build
+from src.crf.cpu.lattice import blur, spread
+from src.crf.cpu.simd import rows
 from src.crf.model import bilateral_features
 from src.crf.permutohedral import alpha
-from src.crf.simd import rows
 
 
 @njit(parallel=True)
@@ -33,7 +33,7 @@ def update(first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, wei
     count = len(bilateral.bands) - 1
     for i in prange(count):
         band = spread(i, count)
-        cpu._update(
+        meanfield._update(
             bilateral.bands[band], bilateral.bands[band + 1], first, last, unary,
             spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
         )  # fmt: skip
@@ -62,15 +62,15 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
     flat = scene.probs.reshape(len(scene.probs), -1)
     points = flat.shape[1]
     kept = np.flatnonzero(flat.max(1) >= label_floor)
-    width = cpu.padded(len(kept))
+    width = meanfield.padded(len(kept))
     unary, result = rows(points, width), np.zeros_like(flat)
-    spatial = cpu.spatial_lattice(*scene.rgb.shape[:2], p.spatial_sigma)
+    spatial = meanfield.spatial_lattice(*scene.rgb.shape[:2], p.spatial_sigma)
     features = bilateral_features(scene.rgb, "raw", p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
     bilateral = build(features)
     flows = []
     for lattice in (spatial, bilateral):
         sizes = len(lattice.vertex), len(lattice.vertex), len(lattice.first), len(lattice.first)
-        flows.append(cpu._Flow(*(rows(size, width) for size in sizes)))
+        flows.append(meanfield._Flow(*(rows(size, width) for size in sizes)))
         for part in flows[-1]:
             part.view(np.float32)[:] = 0
     weights = np.float32(3 * alpha(2)), np.float32(10 * alpha(5))
@@ -87,7 +87,7 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
 
     measured = {
         "logarithms, transposition": (
-            best(lambda: cpu._transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
+            best(lambda: meanfield._transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
             points * (12 * len(kept) + row),
         ),
         "construction, bilateral": (best(lambda: build(features)), points * (5 * 4 + 6 * corner + 4)),

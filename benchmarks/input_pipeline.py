@@ -24,10 +24,10 @@ from torchvision.transforms import functional as F
 
 from benchmarks.rows import Row, in_turns, ratios
 from src.data.cache import PixelCache
+from src.data.datasets import TrainSet
 from src.data.folder import VOCFolder
-from src.data.sets import TrainSet
+from src.data.sources.voc import locate
 from src.data.transforms import Augment, ready
-from src.data.voc import locate
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 CROP = 513

@@ -14,15 +14,15 @@ from rich.progress import Progress
 
 from benchmarks.crf_data import SAMPLE, model, scenes
 from benchmarks.rows import Row, in_turns, ratios
+from src.core.machine import keep_freed_memory
 from src.crf.engines import NumbaEngine, TorchEngine
 from src.data.folder import VOCFolder
 from src.data.transforms import ready
-from src.inference import PLAIN
-from src.machine import keep_freed_memory
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3Plus
-from src.scorer import VariantScorer
-from src.variants import Variant
+from src.models.inference import PLAIN
+from src.scoring.scorer import VariantScorer
+from src.scoring.variants import Variant
 
 CRFS = {"by default": model("krahenbuhl2011"), "exact": model("krahenbuhl2011", label_floor=0.0)}
 ALONE = "a core each"  # how far they overlap if neither takes from the other; this and the next no command chooses

@@ -27,10 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.segmentation import deeplabv3_resnet101
 
 from benchmarks.rows import Row, in_turns, ratios
-from src.losses import cross_entropy
-from src.machine import keep_freed_memory
+from src.core.machine import keep_freed_memory
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3, DeepLabV3Plus, resize_logits
+from src.models.losses import cross_entropy
 
 CLASSES = 21
 CUDA = torch.cuda.is_available()

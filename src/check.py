@@ -6,11 +6,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.command import command
+from src.core.command import command
 from src.data.folder import VOCFolder
 from src.data.inspection import inspect
-from src.data.table import SOURCES
-from src.validate import check_data_set, prepare
+from src.data.sources.table import SOURCES
+from src.runs.checks.commands import check_data_set, prepare
 
 
 @command("check", check_data_set, prepare=prepare)

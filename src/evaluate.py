@@ -5,26 +5,26 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.command import command, is_main, typed_overrides
-from src.reporting.tables import show
-from src.runs import RunFolder
-from src.validate import check_evaluate, prepare
+from src.core.command import command, is_main, typed_overrides
+from src.reporting.run_table import show
+from src.runs.checks.commands import check_evaluate, prepare
+from src.runs.folder import RunFolder
 
 
 @command("evaluate", check_evaluate, prepare=prepare)
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
     console = Console(quiet=not is_main(config))
-    from src import evaluation, source  # torch from here on
+    from src.evaluation import scoring, source  # torch from here on
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
     folder = source.output_folder(config, settled, found)
     console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
-        keep = evaluation.kept_logits(None, settled.variants, RunFolder(found.path))
+        keep = scoring.kept_logits(None, settled.variants, RunFolder(found.path))
     with folder.attempt(first=is_main(config)):
-        best = evaluation.score(settled, found, machine, data, folder, console, keep=keep)
+        best = scoring.score(settled, found, machine, data, folder, console, keep=keep)
     if is_main(config):
         show(folder, console)
     return best

@@ -5,16 +5,16 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.command import command
-from src.validate import check_report
+from src.core.command import command
+from src.runs.checks.commands import check_report
 
 
 @command("report", check_report, rest="options")
 def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
     console = Console()
-    from src.question import asked
-    from src.reporting import formats, plots, publish
+    from src.reporting.output import formats, plots, publish
+    from src.reporting.request import asked
 
     question = asked(config)
     with console.status(f"comparing {len(question.cells)} runs"):
@@ -23,7 +23,7 @@ def main(config: DictConfig) -> float:
         figures = plots.all_of(table)
         publish.write(table, question.commands, figures, folder, insert=config.insert)
     if config.logger.name == "wandb":
-        from src.reporting import online
+        from src.reporting.output import online
 
         online.publish(table, figures, folder, config)
     formats.show(table, console)

@@ -6,12 +6,12 @@ import time
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.command import command, is_main
-from src.launcher import register_launcher
-from src.reporting.tables import show
-from src.runs import RunFolder
-from src.state import resume_path, run_folder, scored_folder, state
-from src.validate import check_train, prepare
+from src.core.command import command, is_main
+from src.reporting.run_table import show
+from src.runs.checks.commands import check_train, prepare
+from src.runs.folder import RunFolder
+from src.runs.state import resume_path, run_folder, scored_folder, state
+from src.training.launcher import register_launcher
 
 
 @command("train", check_train, prepare=prepare, launcher=register_launcher)
@@ -26,7 +26,7 @@ def main(config: DictConfig) -> float:
     else:
         with folder.attempt(first=main_process):
             if before == "trained":
-                from src.evaluation import score_again
+                from src.evaluation.scoring import score_again
 
                 score_again(config, folder, console)
             else:
@@ -44,15 +44,16 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     checkpoint = resume_path(config, folder) if ended is None else None
 
     # torch from here on: mistakes in the config were told before
-    from src import build, evaluation, fit, results, resume, training_build
-    from src.loggers import loggers
+    from src.evaluation import build, results, scoring
+    from src.runs.loggers import loggers
+    from src.training import fit, recipe, resume
 
-    machine = training_build.training_hardware(config)
-    console.print(f"machine     {machine}{training_build.batches(config.recipe, machine)}", soft_wrap=True)
+    machine = recipe.training_hardware(config)
+    console.print(f"machine     {machine}{recipe.batches(config.recipe, machine)}", soft_wrap=True)
     data = build.datamodule(config, machine)
     data.prepare_data()
     console.print(f"data        {config.data.name}: {data.summary()}; {data.remember()}", soft_wrap=True)
-    task, origin = training_build.task(config, machine, fingerprint=data.fingerprint())
+    task, origin = recipe.task(config, machine, fingerprint=data.fingerprint())
     console.print(f"weights     {origin}", soft_wrap=True)
     if checkpoint is not None:
         console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task.provenance)}", soft_wrap=True)
@@ -69,8 +70,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         ended = ended or fit.fit(config, trainer, task, data, folder, checkpoint)
         fit.tell(ended, console)
         scorer.observers += results.observers(config, folder, data.ids("val"), logging)
-        keep = evaluation.kept_logits(config.keep_logits, config.variants, folder)
-        evaluation.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
+        keep = scoring.kept_logits(config.keep_logits, config.variants, folder)
+        scoring.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         results.log_scores(logging, scorer)
     if is_main(config):
         seconds = round(time.monotonic() - started, 1)

@@ -5,23 +5,23 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.command import command, typed_overrides
-from src.runs import RunFolder
-from src.validate import check_tune, prepare
+from src.core.command import command, typed_overrides
+from src.runs.checks.commands import check_tune, prepare
+from src.runs.folder import RunFolder
 
 
 @command("tune", check_tune, prepare=prepare)
 def main(config: DictConfig) -> float:
     """Try settings until there are `trials`, write the best as a preset; returns its mIoU on the tuning images."""
     console = Console()
-    from src import build, logits, source, tuning  # torch from here on
-    from src.reporting import tuned
-    from src.trainer import scoring_trainer
+    from src.evaluation import build, logits, source  # torch from here on
+    from src.evaluation.trainer import scoring_trainer
+    from src.evaluation.tuning import preset, search
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
-    ids = tuning.choose_images(config, data)
-    identity = tuning.identity(config, settled, found, ids)
-    folder = RunFolder(tuning.folder(config, settled, found, identity))
+    ids = search.choose_images(config, data)
+    identity = search.identity(config, settled, found, ids)
+    folder = RunFolder(search.folder(config, settled, found, identity))
     folder.create()
     console.print(f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {found.name}", soft_wrap=True)
 
@@ -33,14 +33,14 @@ def main(config: DictConfig) -> float:
             logits.keep(kept, ids, found.checkpoint, task, data, trainer, console)
     engine = build.engine(settled, machine)
     try:
-        search = tuning.Search(config, settled, tuning.Images(ids, Path(kept), data), engine)
-        study = tuning.open_study(folder.path, identity, config.seed)
-        search.run(study, console)
+        tried = search.Search(config, settled, search.Images(ids, Path(kept), data), engine)
+        study = search.open_study(folder.path, identity, config.seed)
+        tried.run(study, console)
     finally:
         engine.close(cancel=True)
-    preset = folder.path / f"{config.name}.yaml"
-    tuned.write_preset(preset, study, search, found.name)
-    tuned.show(study, search, preset, console)
+    path = folder.path / f"{config.name}.yaml"
+    preset.write_preset(path, study, tried, found.name)
+    preset.show(study, tried, path, console)
     return float(study.best_value)
 
 

@@ -3,8 +3,8 @@ import pickle
 import pytest
 import torch
 
-from src.checkpoint import load_checkpoint
-from src.errors import InputError
+from src.core.errors import InputError
+from src.models.checkpoint import load_checkpoint
 
 
 class Bomb:

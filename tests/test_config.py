@@ -5,18 +5,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from src import build, presets, training_build
+from src.core.names import CONF, declared
 from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
-from src.data.table import SOURCES
+from src.data.sources.table import SOURCES
 from src.data.transforms import PROTOCOLS, Augment
-from src.hardware import Hardware, detect
+from src.evaluation import build
+from src.evaluation.hardware import Hardware, detect
 from src.models.tables import BACKBONES, HEADS, LOSSES
-from src.names import CONF, declared
-from src.recipe_checks import OPTIMIZERS, SCHEDULERS
-from src.validate import ENGINES as CHECKED_ENGINES
-from src.validate import PROTOCOLS as CHECKED_PROTOCOLS
-from src.validate import check_train, prepare
+from src.runs.checks.commands import ENGINES as CHECKED_ENGINES
+from src.runs.checks.commands import PROTOCOLS as CHECKED_PROTOCOLS
+from src.runs.checks.commands import check_train, prepare
+from src.runs.checks.recipe import OPTIMIZERS, SCHEDULERS
+from src.scoring import presets
+from src.training import recipe
 
 CPU = Hardware("cpu", "32-true", channels_last=False, devices=1, nodes=1, workers=0, cores=1, cache=0)
 GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
@@ -37,8 +39,8 @@ def test_every_choice_composes_and_builds(choice):
     assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
     build.variants(settled)
     Augment(**build.plain(settled.recipe.augment))
-    optimizer = training_build.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
-    training_build.scheduler(settled.recipe)(optimizer, 10)
+    optimizer = recipe.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
+    recipe.scheduler(settled.recipe)(optimizer, 10)
     assert callable(SOURCES.bound({"source": settled.data.source, **settled.data.prepare}, given=("root",)))
     assert "none" in settled.variants
 
@@ -53,7 +55,7 @@ def test_every_command_composes(root):
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice", "combined"])
 def test_a_task_trains_one_step_with_every_head_and_loss(head, loss):
     settled = config("backbone=resnet18", "backbone.weights=none", f"head={head}", f"loss={loss}", "recipe=demo")
-    task, summary = training_build.task(settled, CPU, fingerprint={})
+    task, summary = recipe.task(settled, CPU, fingerprint={})
     batch = {"image": torch.randn(2, 3, 40, 56), "mask": torch.randint(0, 21, (2, 40, 56))}
     losses = task.loss(task(batch["image"]), batch["mask"])
     losses["loss"].backward()
@@ -62,9 +64,9 @@ def test_a_task_trains_one_step_with_every_head_and_loss(head, loss):
 
 
 def test_the_report_recipe_has_the_report_numbers():
-    recipe = config("recipe=report2024").recipe
-    assert (recipe.epochs, recipe.batch_size, recipe.optimizer.lr, recipe.augment.crop) == (20, 16, 1e-5, 224)
-    assert (recipe.protocol, recipe.monitor) == ("squash224", "val/loss")
+    chosen = config("recipe=report2024").recipe
+    assert (chosen.epochs, chosen.batch_size, chosen.optimizer.lr, chosen.augment.crop) == (20, 16, 1e-5, 224)
+    assert (chosen.protocol, chosen.monitor) == ("squash224", "val/loss")
 
 
 def test_names_checked_without_torch_are_those_that_exist():
@@ -76,9 +78,9 @@ def test_names_checked_without_torch_are_those_that_exist():
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_schedule_can_be_made(name):
-    recipe = OmegaConf.create({"monitor": "val/miou", "scheduler": {"name": name}})
+    chosen = OmegaConf.create({"monitor": "val/miou", "scheduler": {"name": name}})
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    training_build.scheduler(recipe)(optimizer, 4)
+    recipe.scheduler(chosen)(optimizer, 4)
 
 
 @pytest.mark.parametrize("table", [SOURCES, BACKBONES, HEADS, LOSSES], ids=lambda table: table.key)
@@ -96,7 +98,7 @@ def test_presets_are_the_published_numbers():
 
 def test_new_layers_learn_faster_only_beside_pretrained_ones():
     settled = config("backbone=resnet18", "backbone.weights=none", "recipe.new_layers_lr_factor=10")
-    task, _ = training_build.task(settled, CPU, fingerprint={})
+    task, _ = recipe.task(settled, CPU, fingerprint={})
     task.scheduler = None
     assert [group["lr"] for group in task.configure_optimizers().param_groups] == [5e-5]
     task.pretrained = frozenset(name for name, _ in task.network.named_parameters() if name.startswith("backbone."))

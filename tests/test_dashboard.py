@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 from wandb.proto import wandb_internal_pb2
 
-from src.reporting.online import _workspace, view_of
+from src.reporting.output.online import _workspace, view_of
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
 from tests.reporting.conftest import make_run

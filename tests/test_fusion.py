@@ -3,8 +3,8 @@ from functools import partial
 import pytest
 import torch
 
-from src import fusion
-from src.fusion import boundary, fill, maximum, mean, product
+from src.scoring import fusion
+from src.scoring.fusion import boundary, fill, maximum, mean, product
 
 OPTIONS = {"mean": {"weight": 0.5}, "boundary": {"radius": 5}}
 RULES = {name: partial(fusion.RULES[name], **OPTIONS.get(name, {})) for name in fusion.RULES.names}

@@ -9,12 +9,12 @@ import pytest
 import torch
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from src.divergence import Divergence
-from src.errors import InputError
-from src.runs import RunFolder
-from src.storage import SharedFolder
-from src.trainer import end_started
-from src.training_memory import memory_for
+from src.core.errors import InputError
+from src.evaluation.trainer import end_started
+from src.runs.folder import RunFolder
+from src.training.callbacks.divergence import Divergence
+from src.training.callbacks.storage import SharedFolder
+from src.training.memory import memory_for
 
 CPU = SimpleNamespace(device=torch.device("cpu"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.machine import _left_by_control_groups
+from src.core.machine import _left_by_control_groups
 
 
 @pytest.mark.parametrize("version", [1, 2])

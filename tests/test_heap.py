@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="anoth
 SCRIPT = """
 import numpy as np
 from pathlib import Path
-from src.machine import give_back_freed_memory, keep_freed_memory
+from src.core.machine import give_back_freed_memory, keep_freed_memory
 
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 10**6

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from src.inference import PLAIN, Inference, _starts, probabilities
+from src.models.inference import PLAIN, Inference, _starts, probabilities
 
 
 def pointwise(image):

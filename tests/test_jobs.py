@@ -3,12 +3,12 @@
 import pytest
 from hydra.errors import HydraException
 
-from src.compose import TABLES
-from src.jobs import expand
-from src.launcher import _typed
-from src.runs import RunFolder
-from src.state import run_folder
-from src.sweep import _because, _devices
+from src.core.compose import TABLES
+from src.runs.folder import RunFolder
+from src.runs.jobs import expand
+from src.runs.state import run_folder
+from src.training.launcher import _typed
+from src.training.sweep import _because, _devices
 
 SMALL = ["data=shapes", "backbone.weights=none", "recipe=demo"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from src import training_build
-from src.errors import InputError
-from src.norms import freeze
-from src.validate import check_train
+from src.core.errors import InputError
+from src.models.batchnorm import freeze
+from src.runs.checks.commands import check_train
+from src.training import recipe
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
 from tests.test_config import CPU, config
@@ -168,9 +168,7 @@ def test_a_compiled_network_trains_and_is_saved_as_it_is(averaged):
 
 
 def test_frozen_norms_stay_and_the_rest_learns():
-    task, _ = training_build.task(
-        config("backbone=resnet18", "backbone.weights=none", "recipe=demo"), CPU, fingerprint={}
-    )
+    task, _ = recipe.task(config("backbone=resnet18", "backbone.weights=none", "recipe=demo"), CPU, fingerprint={})
     pretrained = frozenset(name for name, _ in task.network.backbone.named_parameters(prefix="backbone"))
     task.frozen = freeze(task.network, pretrained)
     assert len(task.frozen) == 20  # of ResNet-18

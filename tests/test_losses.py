@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn import functional as F
 
-from src.errors import InputError
-from src.losses import VOID, Combined, CrossEntropy, Focal, cross_entropy, dice_loss, focal_loss
+from src.core.errors import InputError
 from src.models import tables
+from src.models.losses import VOID, Combined, CrossEntropy, Focal, cross_entropy, dice_loss, focal_loss
 
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "loss").glob("*.yaml"))
 WEIGHTS = torch.tensor([0.2, 1.0, 0.0, 3.0, 0.5])

@@ -3,7 +3,7 @@ import csv
 import pytest
 from src.metrics import MetricsFile
 
-from src.errors import InputError
+from src.core.errors import InputError
 
 
 def rows(path):

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from src import processes
-from src.errors import InputError
-from src.inference import PLAIN
-from src.scorer import VariantScorer
-from src.trainer_checks import check_launcher
-from src.variants import Variant
+from src.core import processes
+from src.core.errors import InputError
+from src.models.inference import PLAIN
+from src.runs.checks.trainer import check_launcher
+from src.scoring.scorer import VariantScorer
+from src.scoring.variants import Variant
 from tests.conftest import SAMPLE, TINY, environment, run, warm_run
 from tests.test_config import config
 from tests.test_variants import sample

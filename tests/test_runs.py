@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from src.errors import InputError
-from src.files import replacing
-from src.runs import RunFolder
-from src.state import identity, resume_path, state, training_identity
+from src.core.errors import InputError
+from src.core.files import replacing
+from src.runs.folder import RunFolder
+from src.runs.state import identity, resume_path, state, training_identity
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.counting import RingCounter, boundary_rings, confusion_matrix
-from src.scoring import RADII, Stack, hits_and_unions, image_miou, scores, trimap_miou
+from src.scoring.confusion import RingCounter, boundary_rings, confusion_matrix
+from src.scoring.metrics import RADII, Stack, hits_and_unions, image_miou, scores, trimap_miou
 
 
 def numpy_matrix(labels, target, classes):

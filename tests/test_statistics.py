@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import coverage, ours
-from src.statistics import Sample, bootstrap, difference, estimate, holm, verdict
+from src.reporting.statistics import Sample, bootstrap, difference, estimate, holm, verdict
 
 ONE = np.ones((1, 1), dtype=bool)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.compose import plain, read_config
-from src.errors import InputError
+from src.core.compose import plain, read_config
+from src.core.errors import InputError
 from tests.conftest import ROOT, TINY, run, warm_run
 
 PLUGINS = [f"plugins={ROOT}/tests/tiny.py"]
@@ -138,7 +138,7 @@ PLUGIN = """
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from src.fusion import RULES, most_probable
+from src.scoring.fusion import RULES, most_probable
 from src.models.tables import LOSSES
 
 

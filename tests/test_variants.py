@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from src import fusion
-from src.counting import confusion_matrix
-from src.inference import PLAIN
-from src.scorer import Observer, VariantScorer
-from src.variants import Variant
+from src.models.inference import PLAIN
+from src.scoring import fusion
+from src.scoring.confusion import confusion_matrix
+from src.scoring.scorer import Observer, VariantScorer
+from src.scoring.variants import Variant
 from tests.crf.conftest import model
 
 CLASSES = 4

@@ -6,8 +6,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from src.losses import cross_entropy
 from src.models.backbones import Backbone
+from src.models.losses import cross_entropy
 from src.models.tables import BACKBONES, LOSSES
 
 

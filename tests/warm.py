@@ -15,10 +15,16 @@ import time
 import traceback
 from pathlib import Path
 
-from src import build, evaluation, fit, logits, results, training_build, tuning  # noqa: F401
-from src.crf import cpu, gpu  # noqa: F401
-from src.names import load_plugins
-from src.reporting import page, plots, tuned  # noqa: F401
+from src.core.names import load_plugins
+from src.crf import gpu  # noqa: F401
+from src.crf.cpu import meanfield  # noqa: F401
+from src.evaluation import build, logits, results, scoring  # noqa: F401
+from src.evaluation.tuning import (
+    preset,  # noqa: F401
+    search,  # noqa: F401
+)
+from src.reporting.output import page, plots  # noqa: F401
+from src.training import fit, recipe  # noqa: F401
 
 load_plugins(str(Path(__file__).with_name("tiny.py")))  # that every command of a test could need
 HOLD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # look whether it has ended, without taking leave of it

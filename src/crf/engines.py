@@ -70,13 +70,13 @@ class NumbaEngine:
         return self._executor.submit(self._run, probs, rgb, models)
 
     def _run(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
-        from src.crf import cpu
+        from src.crf.cpu import meanfield
 
-        if not cpu.is_compiled():
+        if not meanfield.is_compiled():
             print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
         started, torchs = time.perf_counter(), torch.get_num_threads()
         found = [
-            [torch.from_numpy(q) for q in cpu.infer(readonly(p.numpy()), image, models, threads=self.threads)]
+            [torch.from_numpy(q) for q in meanfield.infer(readonly(p.numpy()), image, models, threads=self.threads)]
             for p, image in zip(probs, rgb, strict=True)
         ]
         torch.set_num_threads(torchs)  # Numba's OpenMP, which is torch's, too, sets this thread's number to all cores

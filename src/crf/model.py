@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from src.errors import InputError
+from src.core.errors import InputError
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet, RGB in 0..1
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)

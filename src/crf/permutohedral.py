@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from src.errors import InputError
+from src.core.errors import InputError
 
 
 def scales(dimensions: int) -> tuple[np.float32, ...]:

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from src.core.errors import InputError
 from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
-from src.errors import InputError
 
 
 def require() -> None:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
-from src import processes
+from src.core import processes
+from src.core.errors import InputError
 from src.data.cache import PixelCache
+from src.data.datasets import EpochSampler, EvalSet, Reader, TrainSet
 from src.data.folder import VOCFolder
-from src.data.sets import EpochSampler, EvalSet, Reader, TrainSet
 from src.data.transforms import Augment
-from src.errors import InputError
 
 
 class SegmentationDataModule(pl.LightningDataModule):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from src.core.errors import InputError
 from src.data.classes import VOC_CLASSES, VOID, UInt8Array, unknown_labels
-from src.errors import InputError
 
 
 def decode(path: Path, *, mode: str | None = None) -> NDArray[np.generic]:

@@ -16,9 +16,9 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from src.core.errors import InputError
 from src.data.classes import VOC_CLASSES, VOID, unknown_labels
 from src.data.folder import VOCFolder, decode
-from src.errors import InputError
 
 SHOWN = 10  # examples spelled out per problem
 BAR = 16  # characters of the longest bar in the table

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from src.core.errors import InputError
 from src.crf.model import MEAN, STD
 from src.data.classes import VOID
-from src.errors import InputError
 
 cv2.setNumThreads(0)  # workers share out the cores; and threads do not outlive a fork
 

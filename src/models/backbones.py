@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import get_model, list_models
 from torchvision.models._utils import IntermediateLayerGetter
 
-from src.errors import InputError
+from src.core.errors import InputError
 from src.models.tables import BACKBONES
 
 HEAD_PREFIX = "deeplabv3_"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from src.names import Table
+from src.core.names import Table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,5 +18,5 @@ BACKBONES: Table[Backbone] = Table("backbone.kind", "src.models.backbones")
 HEADS: Table[DeepLab] = Table("head.name", "src.models.deeplab")
 """Made of `backbone` and `num_classes`."""
 
-LOSSES: Table[nn.Module] = Table("loss.name", "src.losses")
+LOSSES: Table[nn.Module] = Table("loss.name", "src.models.losses")
 """Made of the options in `conf/loss`: from logits (B, C, H, W) and target (B, H, W) to `{"loss": scalar, ...}`."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
-from src.checkpoint import read_plain
-from src.errors import InputError
-from src.files import alone
+from src.core.errors import InputError
+from src.core.files import alone
+from src.models.checkpoint import read_plain
 from src.models.deeplab import DeepLab
 
 State = dict[str, Tensor]

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from src.core.errors import InputError
 from src.data.classes import VOC_CLASSES
-from src.errors import InputError
-from src.reporting.cells import Cell, Counts, labels, read_counts
-from src.scoring import RADII, hits_and_unions
-from src.statistics import Difference, Estimate, Sample, bootstrap, difference, estimate, holm, verdict
+from src.reporting.collect import Cell, Counts, labels, read_counts
+from src.reporting.statistics import Difference, Estimate, Sample, bootstrap, difference, estimate, holm, verdict
+from src.scoring.metrics import RADII, hits_and_unions
 
 TRIMAPS = tuple(f"trimap_miou_{radius}px" for radius in RADII)
 SCORES = ("miou", "pixel_accuracy", *TRIMAPS, *(f"iou/{name}" for name in VOC_CLASSES))

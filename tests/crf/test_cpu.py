@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.crf.cpu import MOST_THREADS, infer
+from src.core.errors import InputError
+from src.crf.cpu.meanfield import MOST_THREADS, infer
 from src.crf.model import GUIDANCES, bilateral_features, guide, positions
-from src.errors import InputError
 from tests.crf.conftest import model, scene
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))

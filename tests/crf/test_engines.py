@@ -50,7 +50,7 @@ def test_bad_input_comes_out_of_the_future(engine):
 def test_the_network_keeps_its_threads(monkeypatch):
     """Numba's OpenMP gives the thread that calls it all cores; of several processes each has but its share of them."""
     threads = torch.get_num_threads()
-    monkeypatch.setattr("src.crf.cpu.infer", lambda *_, **__: torch.set_num_threads(threads + 1) or [])
+    monkeypatch.setattr("src.crf.cpu.meanfield.infer", lambda *_, **__: torch.set_num_threads(threads + 1) or [])
     engine = ENGINES["numba"]("cpu", 1)
     engine.submit([torch.ones(1, 2, 2)], [np.zeros((2, 2, 3), np.uint8)], []).result()
     assert torch.get_num_threads() == threads
@@ -62,7 +62,7 @@ def test_without_pydensecrf_only_its_engine_is_gone(tmp_path):
     command = [sys.executable, "-m", "src.train", "crf.engine=pydensecrf"]
     done = subprocess.run(command, env=without, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "pip install pydensecrf2" in done.stderr and "Traceback" not in done.stderr
-    program = "import src.crf.cpu, src.crf.engines, src.train, src.evaluate, src.variants"
+    program = "import src.crf.cpu.meanfield, src.crf.engines, src.train, src.evaluate, src.scoring.scorer"
     subprocess.run([sys.executable, "-c", program], env=without, cwd=tmp_path, check=True, timeout=120)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.crf import cpu, gpu
+from src.crf import gpu
+from src.crf.cpu import meanfield
 from tests.crf.conftest import model, scene
 
 MIXED = [scene(24, 37, 6), scene(40, 20, 6, seed=1), scene(1, 64, 6, seed=2), scene(52, 1, 6, seed=3)]
@@ -27,7 +28,7 @@ def test_it_is_the_reference(reference, number, changes):
 def test_a_batch_of_all_sizes_and_models_is_one_by_one_on_the_cpu():
     models = [model(), model("normalized_uint8"), model(iterations=0), model(label_floor=0.6), model(spatial_weight=-1)]
     for (probs, rgb), together in zip(MIXED, infer(MIXED, models), strict=True):
-        for one, expected in zip(together, cpu.infer(probs, rgb, models), strict=True):
+        for one, expected in zip(together, meanfield.infer(probs, rgb, models), strict=True):
             np.testing.assert_allclose(one, expected, atol=1e-4)
             np.testing.assert_allclose(one.sum(0), 1, atol=1e-5)
 
@@ -46,7 +47,7 @@ def test_each_image_of_a_batch_drops_labels_of_its_own():
 def test_a_single_colour_and_any_number_of_labels(labels):
     probs, rgb = scene(12, 20, labels)
     ((found,),) = infer([(probs, np.zeros_like(rgb))], [model()])
-    (expected,) = cpu.infer(probs, np.zeros_like(rgb), [model()])
+    (expected,) = meanfield.infer(probs, np.zeros_like(rgb), [model()])
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -84,5 +85,5 @@ def test_nothing_comes_to_the_host_within_the_iterations(monkeypatch):
 def test_a_gpu_gives_the_same_labels():
     found = gpu.infer([torch.from_numpy(p).cuda() for p, _ in MIXED], [rgb for _, rgb in MIXED], [model()])
     for (probs, rgb), (q,) in zip(MIXED, found, strict=True):
-        (expected,) = cpu.infer(probs, rgb, [model()])
+        (expected,) = meanfield.infer(probs, rgb, [model()])
         assert (q.argmax(0).cpu().numpy() == expected.argmax(0)).mean() >= 0.999

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from src.core.errors import InputError
 from src.crf.model import GUIDANCES, CRFParameters, check_input, effective_sigma, guide, positions
-from src.errors import InputError
 
 GOOD = {
     "iterations": 5, "spatial_sigma": 3, "spatial_weight": 3, "bilateral_sigma_xy": 40, "bilateral_sigma_rgb": 13,

@@ -1,9 +1,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from src import presets
-from src.compose import register
-from src.errors import InputError
+from src.core.compose import register
+from src.core.errors import InputError
+from src.scoring import presets
 
 PRESET = (presets.FOLDER / "deeplabv2.yaml").read_text()
 

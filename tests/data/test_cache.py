@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from src import processes
+from src.core import processes
 from src.data.cache import PixelCache
+from src.data.datasets import EpochSampler, EvalSet
 from src.data.folder import VOCFolder
-from src.data.sets import EpochSampler, EvalSet
-from src.data.shapes.dataset import prepare
+from src.data.sources.shapes.dataset import prepare
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import multiprocessing
 
 from src.data.datamodule import SegmentationDataModule
-from src.data.shapes.dataset import prepare
+from src.data.sources.shapes.dataset import prepare
 from src.data.transforms import Augment
 
 

@@ -7,11 +7,11 @@ from PIL import Image
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
-from src.data import sbd, voc
+from src.core.errors import InputError
 from src.data.classes import voc_palette
 from src.data.folder import VOCFolder
-from src.data.table import SOURCES
-from src.errors import InputError
+from src.data.sources import sbd, voc
+from src.data.sources.table import SOURCES
 
 LISTS = Path("../shared/data/voc_lists")
 ARCHIVES = {

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from src.core.errors import InputError
 from src.data import transforms
 from src.data.transforms import Augment, evaluation_sample, ready
-from src.errors import InputError
 
 STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 

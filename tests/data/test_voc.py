@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from src.data import voc
+from src.core.errors import InputError
 from src.data.classes import VOC_CLASSES, voc_palette
 from src.data.folder import VOCFolder
-from src.errors import InputError
+from src.data.sources import voc
 
 LISTS = Path("../shared/data/voc_lists")
 

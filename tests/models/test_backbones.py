@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models import get_model
 from torchvision.ops import SqueezeExcitation
 
-from src.errors import InputError
+from src.core.errors import InputError
 from src.models.backbones import Backbone, mobilenet_v3_large, resnet
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision.models import ResNet18_Weights, get_model
 
-from src.errors import InputError
+from src.core.errors import InputError
 from src.models.backbones import mobilenet_v3_large, resnet
 from src.models.deeplab import DeepLab, DeepLabV3, DeepLabV3Plus
 from src.models.weights import load

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from src.data.folder import VOCFolder
-from src.logits import read_resized
+from src.evaluation.logits import read_resized
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from src import presets
-from src.crf import cpu, pydensecrf
+from src.crf import pydensecrf
+from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
+from src.scoring import presets
 
 
 @pytest.mark.parametrize(("preset", "step"), [("krahenbuhl2011", 8), ("deeplabv2", 20)])
@@ -14,7 +15,7 @@ def test_labels_and_probabilities_are_those_of_the_reference(scenes, preset, ste
     crf = DenseCRF(presets.parameters(presets.read(preset) | {"label_floor": 0.0}), "raw")
     for name in list(scenes)[::step]:
         probs, rgb = scenes[name]()
-        (expected,), (found,) = pydensecrf.infer(probs, rgb, [crf]), cpu.infer(probs, rgb, [crf])
+        (expected,), (found,) = pydensecrf.infer(probs, rgb, [crf]), meanfield.infer(probs, rgb, [crf])
         assert np.abs(found - expected).max() <= 1e-4, name
         second, first = np.sort(expected, axis=0)[-2:]
         assert (found.argmax(0) == expected.argmax(0))[first - second > 1e-4].all(), name
@@ -25,6 +26,6 @@ def test_the_default_label_floor_costs_next_to_no_label(scenes):
     exact = presets.parameters(presets.read("krahenbuhl2011") | {"label_floor": 0.0})
     equal = []
     for read in list(scenes.values())[::10]:
-        floored, all_labels = cpu.infer(*read(), [DenseCRF(default, "raw"), DenseCRF(exact, "raw")])
+        floored, all_labels = meanfield.infer(*read(), [DenseCRF(default, "raw"), DenseCRF(exact, "raw")])
         equal.append((floored.argmax(0) == all_labels.argmax(0)).mean())
     assert np.mean(equal) >= 0.9999

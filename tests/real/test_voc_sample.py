@@ -5,7 +5,7 @@ import pytest
 from src.data.classes import VOC_CLASSES
 from src.data.folder import VOCFolder
 from src.data.inspection import inspect
-from src.data.voc import locate
+from src.data.sources.voc import locate
 
 SAMPLE = Path("../shared/data/voc2012_sample")
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"{SAMPLE} is missing")

@@ -5,9 +5,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.data.classes import VOC_CLASSES
-from src.results import panel
-from src.runs import RunFolder
-from src.scoring import RADII, scores, trimap_miou
+from src.evaluation.results import panel
+from src.runs.folder import RunFolder
+from src.scoring.metrics import RADII, scores, trimap_miou
 
 CLASSES = len(VOC_CLASSES)
 

@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from src.errors import InputError
-from src.reporting import formats, page, plots
-from src.reporting.cells import of_folders, read_counts
+from src.core.errors import InputError
+from src.reporting.collect import of_folders, read_counts
 from src.reporting.comparison import SCORES, compare
-from src.runs import RunFolder
-from src.scoring import scores, trimap_miou
+from src.reporting.output import formats, page, plots
+from src.runs.folder import RunFolder
+from src.scoring.metrics import scores, trimap_miou
 from tests.reporting.conftest import make_run
 
 

@@ -5,10 +5,10 @@ import re
 import pytest
 from rich.console import Console
 
-from src.errors import InputError
-from src.reporting import formats
-from src.reporting.publish import put_between_marks
-from src.runs import RunFolder
+from src.core.errors import InputError
+from src.reporting.output import formats
+from src.reporting.output.publish import put_between_marks
+from src.runs.folder import RunFolder
 from tests.reporting.test_comparison import table_of
 
 

@@ -1,0 +1,180 @@
+"""What all commands share: composing the config, readable errors, exit status. Imports no torch."""
+
+import difflib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Collection
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.core.compose import composing, register, typed
+from src.core.errors import InputError
+from src.core.names import CONF
+
+CHILD = "SEGLAB_JOB"  # set for a process of a sweep, which ends when its standard input does: with the sweep
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, Lightning and SLURM
+
+
+def is_main(config: DictConfig) -> bool:
+    """Whether this process writes what a run leaves and talks to the screen, also before the processes have met.
+
+    The environment is asked only where the trainer is one of several processes: within an allocation of SLURM
+    independent runs have ranks, too.
+    """
+    several = config.trainer.devices != 1 or config.trainer.nodes != 1
+    return not several or all(os.environ.get(name, "0") == "0" for name in _RANKS)
+
+
+def command(
+    name: str,
+    check: Callable[[DictConfig], None],
+    *,
+    prepare: Callable[[DictConfig], None] = lambda _: None,
+    launcher: Callable[[], None] = lambda: None,
+    rest: str | None = None,
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Make a command of a function: `conf/NAME.yaml` composed with the command line, checked, then run.
+
+    Args:
+        name: root config, and the module's name under `src`.
+        check: raises `InputError` for an impossible config; runs before torch is imported.
+        prepare: completes the composed config, in place, before it is checked.
+        launcher: tells Hydra of a launcher of our own, for a command that sweeps.
+        rest: key of the list that takes the words whose key the root config does not have; None: they are errors.
+
+    Mistakes that the user can fix end in one sentence and exit status 1; Ctrl-C in 130. `SEGLAB_TRACEBACK=1` shows
+    the whole traceback instead.
+    """
+
+    def decorate(body: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        def job(config: DictConfig) -> Any:
+            try:
+                prepare(config)
+                check(config)
+                sys.argv[1:] = typed(sys.argv[1:])  # for the processes that a trainer of several starts
+                return body(config)
+            except (InputError, HydraException) as error:
+                if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
+                    raise
+                told = _complain(sentence(error, name, sys.argv[1:]))
+                sys.exit(told)  # past Hydra, which would announce it in its own words
+
+        def main() -> None:
+            if os.environ.get(CHILD):  # kept: processes that this one starts end with the sweep, too
+                threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+            launcher()
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
+            # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
+            job.__module__, job.__qualname__ = body.__module__, body.__qualname__
+            try:
+                sys.argv[1:] = register(sys.argv[1:])
+                if rest is not None:
+                    sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            except KeyboardInterrupt:
+                sys.exit(_complain("interrupted", status=130))
+            except SystemExit as ended:
+                if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
+                    sys.exit(_complain("interrupted; the same command goes on from the last whole epoch", status=130))
+                raise
+            except (InputError, HydraException, OmegaConfBaseException) as error:
+                if _wants_traceback():
+                    raise
+                sys.exit(_complain(sentence(error, name, sys.argv[1:])))
+
+        return main
+
+    return decorate
+
+
+def _end_with_the_sweep() -> None:
+    """End this process when the sweep that started it is gone, however that ended."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of the command line of the job that runs now."""
+    return list(HydraConfig.get().overrides.task)
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("SEGLAB_TRACEBACK") == "1"
+
+
+def _complain(message: str, *, status: int = 1) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def _gathered(words: list[str], name: str, rest: str) -> list[str]:
+    """Words of keys that `conf/NAME.yaml` does not have, as a list `rest`; texts with commas quoted."""
+    own = {*OmegaConf.load(CONF / f"{name}.yaml"), "logger", "hydra"}
+    kept, others = [], []
+    for word in words:
+        key, _, value = word.partition("=")
+        if not word.startswith("-") and re.split(r"[.@]", key)[0] not in own:
+            others.append(_quoted(word))
+        else:
+            kept.append(f"{key}={_quoted(value)}" if "," in value and value[0] not in "'\"[{" else word)
+    return [*kept, f"{rest}=[{','.join(others)}]"] if others else kept
+
+
+def _quoted(text: str) -> str:
+    """A string in Hydra's grammar."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:
+    """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones.
+
+    Args:
+        error: what was raised.
+        name: of the root config.
+        words: of the command line.
+        besides: keys that the command has besides those of the config.
+    """
+    if isinstance(error, InputError):
+        return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
+    return _misspelt_key(name, words, besides) or str(error).partition("\nConfig search path")[0].strip()
+
+
+def _misspelt_key(name: str, typed: list[str], besides: Collection[str]) -> str | None:
+    """The first `key=value` of the command line whose key does not exist, with the keys that do."""
+    words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
+    groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
+    with composing():
+        try:
+            config = hydra.compose(name, overrides=[word for word in groups if "," not in word])
+        except HydraException:
+            return None  # the choice is wrong, not the key: Hydra's message lists the choices
+        for override in OverridesParser.create().parse_overrides([word for word in words if word not in groups]):
+            if (problem := _unknown(config, override.key_or_group, besides)) is not None:
+                return problem
+    return None
+
+
+def _unknown(config: DictConfig, key: str, besides: Collection[str]) -> str | None:
+    node: Any = config
+    path: list[str] = []
+    for part in key.split("@")[0].replace("/", ".").split("."):
+        if part == "hydra":
+            return None
+        if not OmegaConf.is_dict(node) or part not in node:
+            valid = sorted({*map(str, node), *(besides if not path else ())}) if OmegaConf.is_dict(node) else []
+            close = difflib.get_close_matches(part, valid, n=1)
+            where = f"in {'.'.join(path)}" if path else "among the options"
+            hint = f" Did you mean {'.'.join([*path, close[0]])}?" if close else ""
+            return f"{key}: there is no '{part}' {where}.{hint} Valid: {', '.join(valid) or 'nothing below a value'}."
+        path.append(part)
+        node = node[part] if not OmegaConf.is_missing(node, part) else None
+    return None

@@ -1,0 +1,140 @@
+"""Configs: composed by Hydra from names and files, and read back from what a run has left. Imports no torch."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_launcher import BasicLauncherConf
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from src.core.errors import InputError
+from src.core.names import CONF
+
+TABLES = CONF.parent / "experiments" / "table"
+LAUNCHER = "hydra_plugins.seglab.JobLauncher"
+_PATHS: dict[str, str] = {}  # names of registered files to their paths
+
+
+class Tables(SearchPathPlugin):
+    """Makes `table=NAME` a choice for Hydra: `experiments/table/NAME.yaml`."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """See Hydra."""
+        search_path.append("seglab", f"file://{TABLES.parent}")
+
+
+Plugins.instance().register(Tables)
+# Makes `hydra/launcher=jobs` a choice: each job of a sweep in a process of its own; the command that sweeps brings it.
+ConfigStore.instance().store("jobs", BasicLauncherConf(LAUNCHER), group="hydra/launcher")
+
+
+def composing() -> AbstractContextManager[Any]:
+    """Where configs can be composed: in the Hydra of the command that runs, or in one of our own."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    return initialize_config_dir(str(CONF), version_base="1.3")
+
+
+def register(words: Sequence[str]) -> list[str]:
+    """Make each file that `GROUP=PATH.yaml` names a choice that Hydra knows, and name it so; other words stay.
+
+    Raises:
+        InputError: the file is missing, or is no YAML file with keys.
+    """
+    return [_each_choice(word, _registered) for word in words]
+
+
+def typed(words: Sequence[str]) -> list[str]:
+    """The words as they were before `register`."""
+    return [_each_choice(word, lambda _, value: _PATHS.get(value, value)) for word in words]
+
+
+def _each_choice(word: str, change: Any) -> str:
+    group, equals, values = word.partition("=")
+    if not equals or not (CONF / group).is_dir() or "[" in values:
+        return word
+    return f"{group}=" + ",".join(change(group, value) for value in values.split(","))
+
+
+def _registered(group: str, value: str) -> str:
+    if not value.endswith((".yaml", ".yml")):
+        return value
+    path = Path(value).expanduser()
+    content = read_mapping(path, f"{group}={value}")
+    if any("name" in read_mapping(file, group) for file in (CONF / group).glob("*.yaml")):
+        content = {"name": path.stem, **content}
+    name = f"{path.stem}_{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}"
+    _PATHS[name] = value
+    ConfigStore.instance().store(name=name, node=content, group=group)
+    return name
+
+
+def read_mapping(path: Path, where: str) -> dict[str, Any]:
+    """The content of a YAML file with keys at its top, references not followed.
+
+    Args:
+        path: of the file.
+        where: what names it, for messages.
+
+    Raises:
+        InputError: the file is missing, or is no such file.
+    """
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except FileNotFoundError:
+        raise InputError(f"{where}: there is no file {path}.") from None
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is no YAML file that can be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
+    return {str(key): value for key, value in content.items()}
+
+
+def plain(content: Any, source: Path) -> DictConfig:
+    """A config that a run has left, as nothing but values: no reference is followed, no name leads to code.
+
+    Args:
+        content: what the file holds.
+        source: the file, for messages.
+
+    Raises:
+        InputError: it is no config, or it names something to be called.
+    """
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"{source}: holds no config of a run of this project.")
+    config = OmegaConf.create(_as_text(content, source, ""))
+    assert isinstance(config, DictConfig)
+    return config
+
+
+def _as_text(node: Any, source: Path, where: str) -> Any:
+    """The same with `${...}` as text; raises InputError for what a config of ours never holds."""
+    if isinstance(node, Mapping):
+        for key in node:
+            if not isinstance(key, str | int) or re.fullmatch(r"_\w+_", str(key)):
+                place = f"{where}.{key}" if where else key
+                raise InputError(f"{source}: its config has the key {place}, but configs hold names only.")
+        return {key: _as_text(value, source, f"{where}.{key}" if where else str(key)) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_as_text(value, source, where) for value in node]
+    if isinstance(node, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", node)
+    if node is None or isinstance(node, bool | int | float):
+        return node
+    raise InputError(f"{source}: its config holds a {type(node).__name__} at {where}, which is no plain value.")
+
+
+def read_config(path: Path) -> DictConfig:
+    """The `config.yaml` of a run folder; raises InputError where it is damaged or no such file."""
+    return plain(read_mapping(path, str(path)), path)

@@ -1,0 +1,72 @@
+"""Files that are there whole or not at all, made by one process at a time. Imports no torch."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from src.core.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """An object in JSON, or None if there is no such file."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{path} is not readable JSON ({error}); score the run again.") from error
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values, of which none is NaN or infinite."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:
+    """Write a compressed npz file; unlike `numpy.savez_compressed` with one array at a time in memory."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold a folder, made if needed: of several processes one makes what is missing in it, and the others wait.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        held = FileLock(root / ".lock")
+        held.acquire()
+    except OSError as error:
+        raise InputError(
+            f"{root} cannot be written to ({error.strerror}); give a folder that can be: data.root, or TORCH_HOME"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()

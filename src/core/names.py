@@ -1,0 +1,175 @@
+"""Names that configs hold, and the code they stand for. Imports no torch.
+
+A config, a checkpoint and a run folder hold names only, which a fixed table turns into code. Code from outside the tree
+comes in by `plugins=FILE` on the command line, and from there alone: it adds its own names to the tables.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+import yaml
+
+from src.core.errors import InputError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_loaded: dict[str, str] = {}  # plugins of this process: as typed, to the start of the SHA-256 of the file
+
+
+class Table(Generic[T]):
+    """From names to functions or classes that make a thing.
+
+    The files in `conf/GROUP` name what the tree itself offers, so that a wrong name is found without importing it.
+
+    Args:
+        key: where a config holds the name, such as `loss.name`: the group, and the key in the group's files.
+        homes: modules whose functions add themselves; imported when a name is looked up.
+    """
+
+    def __init__(self, key: str, *homes: str) -> None:
+        self.key = key
+        self.group, self.field = key.split(".")
+        self.homes = homes
+        self.entries: dict[str, Callable[..., T]] = {}
+
+    def add(self, name: str) -> Callable[[F], F]:
+        """Decorate a function or class that the name stands for.
+
+        Raises:
+            InputError: the name is taken.
+        """
+
+        def added(made: F) -> F:
+            if name in self.entries or (name in declared(self.group, self.field) and made.__module__ not in self.homes):
+                raise InputError(f"{self.key}={name}: this name is taken; choose another one in {made.__module__}.")
+            self.entries[name] = made
+            return made
+
+        return added
+
+    @property
+    def names(self) -> list[str]:
+        """All names there are, those of plugins included."""
+        return sorted({*declared(self.group, self.field), *self.entries})
+
+    def __getitem__(self, name: str) -> Callable[..., T]:
+        """What a name stands for; raises InputError with the names there are."""
+        for home in self.homes:
+            importlib.import_module(home)
+        if name not in self.entries:
+            raise InputError(f"{self.key}={name}: not one of {', '.join(self.names)}.")
+        return self.entries[name]
+
+    def make(self, choice: Mapping[str, Any], *, ignore: Iterable[str] = (), **given: Any) -> T:
+        """Make the thing that a config chooses.
+
+        Args:
+            choice: the name, and the options of what it stands for.
+            ignore: keys of the choice that are no options.
+            given: arguments that are not the config's.
+
+        Raises:
+            InputError: no such name, options that it does not take or that are missing, or values that it refuses.
+        """
+        made = self.bound(choice, ignore=ignore, given=tuple(given))
+        try:
+            return made(**given)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            chosen = ", ".join(f"{key}={value}" for key, value in choice.items())
+            raise InputError(f"{self.group}: cannot be made of {chosen} ({error}).") from error
+
+    def bound(self, choice: Mapping[str, Any], *, ignore: Iterable[str] = (), given: Iterable[str]) -> Callable[..., T]:
+        """What a config names, with the config's options; what is `given` by name is to come. Raises as `make`."""
+        name = str(choice.get(self.field))
+        made = self[name]
+        options = {str(key): value for key, value in choice.items() if key not in (self.field, *ignore)}
+        takes = inspect.signature(made)
+        try:
+            takes.bind(**options, **dict.fromkeys(given))
+        except TypeError as error:
+            valid = ", ".join(key for key in takes.parameters if key not in given)
+            raise InputError(f"{self.group}: {name} takes {valid or 'no options'}; {error}.") from error
+        return partial(made, **options)
+
+
+@cache
+def declared(group: str, field: str) -> tuple[str, ...]:
+    """The values of a key in the files of a group: the names that the tree itself offers."""
+    contents = (
+        yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in sorted((CONF / group).glob("*.yaml"))
+    )
+    return tuple(dict.fromkeys(str(content[field]) for content in contents if field in content))
+
+
+def load_plugins(chosen: Any) -> dict[str, str]:
+    """Import the plugins that the command line names: files, or modules that can be imported.
+
+    Args:
+        chosen: one name or a list of them, as typed; or what this function gave before.
+
+    Returns:
+        Each name with the start of the SHA-256 of its file, by which a run is known.
+
+    Raises:
+        InputError: there is no such file or module, or it cannot be imported.
+    """
+    words = [chosen] if isinstance(chosen, str) else [str(word) for word in chosen or ()]
+    for word in words:
+        if word not in _loaded:
+            module = _imported_file(Path(word)) if word.endswith(".py") else _imported_module(word)
+            _loaded[word] = digest(Path(str(module.__file__)))
+    return {word: _loaded[word] for word in words}
+
+
+def digest(path: Path) -> str:
+    """The start of the SHA-256 of a file, 12 hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def missing_plugins(recorded: Mapping[str, str] | None) -> list[str]:
+    """The plugins that a run needs, as it has recorded them, and that this process has not loaded."""
+    return [word for word, found in (recorded or {}).items() if found not in _loaded.values()]
+
+
+def _imported_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"plugins={path}: there is no such file.")
+    name = f"seglab_plugin_{path.stem}_{digest(path)}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:  # somebody's code raises whatever it does
+        raise InputError(f"plugins={path}: cannot be imported ({type(error).__name__}: {error}).") from error
+    return module
+
+
+def _imported_module(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except InputError:
+        raise
+    except Exception as error:  # somebody's code raises whatever it does
+        raise InputError(
+            f"plugins={name}: cannot be imported ({type(error).__name__}: {error}); give a file, such as my_losses.py, "
+            "or a module that Python finds."
+        ) from error
+    if module.__file__ is None:
+        raise InputError(f"plugins={name}: is a folder without code of its own; name the module in it.")
+    return module

@@ -1,0 +1,1 @@
+"""Mean field on the CPU in Numba."""

@@ -1,0 +1,241 @@
+"""Mean field on the CPU: Numba, all threads, equal bits whatever their number.
+
+An iteration is one walk over the points, which slices what the blurred lattices hold, makes it probabilities and splats
+them again while they are in registers, and a blur of each lattice in between.
+"""
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from src.crf.cpu.construction import build
+from src.crf.cpu.lattice import Lattice, blur, spread
+from src.crf.cpu.simd import element, exp, largest, load, muladd, rows, store, total, width_of
+from src.crf.model import (
+    SMALLEST,
+    DenseCRF,
+    FloatArray,
+    Image,
+    bilateral_features,
+    check_range,
+    check_shapes,
+    positions,
+)
+from src.crf.permutohedral import alpha
+
+POINTS_PER_THREAD = 8192  # fewer are not worth waking a thread for
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+_ONE_AT_A_TIME = threading.Lock()  # each call uses all threads, and not all of Numba's threading layers can be shared
+
+
+def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
+    """Mean field of each model on one image; lattices are built once for all.
+
+    Beside the input it needs about 4 (W + C + 40) bytes per pixel, W being the labels that take part, padded.
+
+    Args:
+        probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
+        rgb: (H, W, 3) uint8, the untouched image. Not modified.
+        models: what to run.
+        threads: None for all that Numba has.
+
+    Returns:
+        Per model (C, H, W) float32, sum 1 over C; 0 for labels below the model's label floor.
+
+    Raises:
+        ValueError: arrays that do not fit each other, or no probabilities.
+        InputError: standard deviations too small for a lattice.
+    """
+    check_shapes(probs.shape, rgb)
+    flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
+    with _ONE_AT_A_TIME:
+        useful = -(-flat.shape[1] // POINTS_PER_THREAD)
+        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
+        highest = _checked_highest(flat)
+        return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
+
+
+def _checked_highest(flat: FloatArray) -> FloatArray:
+    """The largest number of each label; raises ValueError where there are no probabilities.
+
+    In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
+    """
+    highest = _highest(flat.view(np.uint32))
+    if highest.max() > np.float32(1).view(np.uint32):
+        check_range(float(flat.min()), float(flat.max()))
+        return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
+    return np.asarray(highest.view(np.float32))
+
+
+def padded(labels: int) -> int:
+    """Numbers in a row of so many labels: a power of two, which compilers make the best of, at least a register."""
+    return max(8, 1 << (labels - 1).bit_length())
+
+
+def is_compiled() -> bool:
+    """Whether an earlier call left compiled code for this file behind."""
+    return bool(_mean_field.signatures) or any(
+        Path(str(_mean_field.stats.cache_path)).glob("meanfield._mean_field*.nbi")
+    )
+
+
+class _Flow(NamedTuple):
+    """Rows of one lattice during inference; the widths are the labels'."""
+
+    sliced: npt.NDArray[np.void]  # (L,) blurred values, by slot
+    splatted: npt.NDArray[np.void]  # (L,) what the points of a band have added up, by slot
+    values: npt.NDArray[np.void]  # (M + 1,) by vertex; the last is what a missing neighbour holds
+    spare: npt.NDArray[np.void]  # (M + 1,)
+
+
+def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> list[FloatArray]:
+    found: list[FloatArray] = []
+    lattices: dict[tuple[str, float, float], Lattice] = {}
+    unaries: dict[bytes, npt.NDArray[np.void]] = {}
+    flows: dict[tuple[int, int], _Flow] = {}
+
+    def flow(lattice: Lattice, width: int) -> _Flow:
+        if (key := (id(lattice), width)) not in flows:
+            slots, vertices = len(lattice.vertex), len(lattice.first)
+            flows[key] = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+        return flows[key]
+
+    for model in models:
+        p = model.parameters
+        kept = np.flatnonzero(highest >= p.label_floor)
+        if not len(kept):
+            kept = np.array([highest.argmax()])
+        width = padded(len(kept))
+        if kept.tobytes() not in unaries:
+            unaries[kept.tobytes()] = _unary(flat, kept, width)
+        key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
+        if key not in lattices:
+            lattices[key] = build(bilateral_features(rgb, *key))
+        if ("", p.spatial_sigma, 0) not in lattices:
+            lattices["", p.spatial_sigma, 0] = spatial_lattice(*rgb.shape[:2], p.spatial_sigma)
+        spatial, bilateral = lattices["", p.spatial_sigma, 0], lattices[key]
+        result = np.empty_like(flat)
+        _clear(result, np.setdiff1d(np.arange(len(flat)), kept))
+        weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
+        own = flow(spatial, width), flow(bilateral, width)
+        _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
+        found.append(result)
+    return found
+
+
+def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.void]:
+    """(N,) rows of -U, the logarithms of the kept labels' probabilities."""
+    planes = flat[kept]
+    np.log(np.clip(planes, SMALLEST, 1, out=planes), out=planes)
+    unary = rows(flat.shape[1], width)
+    _transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
+    return unary
+
+
+@lru_cache(maxsize=16)
+def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
+    """The lattice of the positions of an image, which depends on its size alone."""
+    return build(positions(height, width, sigma))
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _highest(planes):
+    found = np.empty(len(planes), planes.dtype)
+    for i in prange(len(planes)):
+        found[i] = planes[i].max()
+    return found
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _clear(planes, labels):
+    for i in prange(len(labels)):
+        planes[labels[i]] = 0
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _transpose(planes, unary, numbers):
+    """Rows of the kept labels from planes; `numbers` is another view of `unary`. Padding loses against any label."""
+    points = planes.shape[1]
+    for part in prange(64):
+        _transpose_part(planes, unary, numbers, part * points // 64, (part + 1) * points // 64)
+
+
+@njit(nogil=True, cache=True)
+def _transpose_part(planes, unary, numbers, begin, end):
+    for point in range(begin, end):
+        store(unary, point, np.float32(-1e30))
+        for label in range(len(planes)):
+            numbers[point, label] = planes[label, point]
+
+
+@njit(nogil=True, cache=True)
+def _spread_out(vertex, blurred, sliced, splatted, begin, end):
+    """Copy the vertices' values to a band's slots, side by side, and empty what is splatted into."""
+    for slot in range(begin, end):
+        store(sliced, slot, load(blurred, vertex[slot]))
+        store(splatted, slot, np.float32(0))
+
+
+@njit(nogil=True, cache=True)
+def _slice(sliced, slots, weights, point):
+    """What the kernel gives to a point, before its weight."""
+    row = load(sliced, slots[point, 0]) * element(weights, point, 0)
+    for r in range(1, width_of(weights)):
+        row = muladd(load(sliced, slots[point, r]), element(weights, point, r), row)
+    return row
+
+
+@njit(nogil=True, cache=True)
+def _splat(splatted, slots, weights, point, row):
+    for r in range(width_of(weights)):
+        slot = slots[point, r]
+        store(splatted, slot, muladd(row, element(weights, point, r), load(splatted, slot)))
+
+
+@njit(nogil=True, cache=True)
+def _update(begin, end, first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+    """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions."""
+    slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
+    slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm
+    sliced_s, splatted_s, sliced_b, splatted_b = flow_s.sliced, flow_s.splatted, flow_b.sliced, flow_b.splatted
+    final = np.empty(1, unary.dtype)
+    for point in range(begin, end):
+        x = load(unary, point)
+        if not first:
+            x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], x)
+            x = muladd(_slice(sliced_b, slots_b, weights_b, point), weight_b * norm_b[point], x)
+        row = exp(x - largest(x))
+        row = row * (np.float32(1) / total(row))
+        if last:
+            store(final, 0, row)
+            for i in range(len(kept)):
+                result[kept[i], point] = element(final, 0, i)
+        else:
+            _splat(splatted_s, slots_s, weights_s, point, row * norm_s[point])
+            _splat(splatted_b, slots_b, weights_b, point, row * norm_b[point])
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _mean_field(iterations, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+    count = len(bilateral.bands) - 1
+    blurred_s, blurred_b = flow_s.values, flow_b.values
+    for step in range(iterations + 1):
+        if step > 0:
+            blurred_s = blur(spatial, flow_s.splatted, flow_s.values, flow_s.spare)
+            blurred_b = blur(bilateral, flow_b.splatted, flow_b.values, flow_b.spare)
+        for i in prange(count):
+            band = spread(i, count)
+            edges_s, edges_b = spatial.band_slots, bilateral.band_slots
+            _spread_out(spatial.vertex, blurred_s, flow_s.sliced, flow_s.splatted, edges_s[band], edges_s[band + 1])
+            _spread_out(bilateral.vertex, blurred_b, flow_b.sliced, flow_b.splatted, edges_b[band], edges_b[band + 1])
+            _update(
+                bilateral.bands[band], bilateral.bands[band + 1], step == 0, step == iterations, unary,
+                spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
+            )  # fmt: skip

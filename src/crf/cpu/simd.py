@@ -1,0 +1,247 @@
+"""Rows of numbers as vector registers in Numba: a row is one element of an array, its width part of the array's type.
+
+Numba's own vectoriser has to prove that arrays do not overlap and cannot. Rows say it outright: `load`, arithmetic and
+`store` become vector instructions of whatever width the processor has. Operators round as written; `muladd` may fuse.
+A function that uses rows is specialised, and its compiled form cached, for each width it is called with. Use rows in a
+function of their own that a parallel loop calls: straight in the loop's body Numba may move or drop a `store`.
+"""
+
+import hashlib
+import operator
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import config, extending, types
+from numba.core import cgutils
+from numba.extending import models, overload, register_model
+from numba.np.arrayobj import make_array
+
+
+def _cache_by_content() -> None:
+    """Keep compiled code in a folder named after the sources: Numba looks for changes in a function's own file only."""
+    here = Path(__file__).parent
+    content = b"".join((here / f"{name}.py").read_bytes() for name in ("simd", "lattice", "construction", "meanfield"))
+    folder = here / "__pycache__" / f"numba-{hashlib.sha256(content).hexdigest()[:12]}"
+    if "NUMBA_CACHE_DIR" not in os.environ and os.access(here, os.W_OK):
+        config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+
+
+_cache_by_content()
+
+intrinsic: Any = extending.intrinsic  # its own types want the hidden argument from callers
+
+INDEX = ir.IntType(64)
+FLOAT = ir.FloatType()
+LOOSE = ("nnan", "nsz", "reassoc", "contract")  # for reductions, whose order is then the processor's
+
+
+def rows(count: int, width: int) -> npt.NDArray[np.void]:
+    """Uninitialised array of `count` rows of `width` float32; `.view(np.float32)` gives the numbers."""
+    return np.empty(count, np.dtype([("row", np.float32, width)]))
+
+
+class Row(types.Type):
+    """`width` float32 in registers."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        super().__init__(name=f"Row({width})")
+
+
+@register_model(Row)
+class _RowModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, row: Row) -> None:
+        super().__init__(manager, row, _vector(row.width))
+
+
+def _vector(width: int, kind: Any = FLOAT) -> Any:
+    return ir.VectorType(kind, width)
+
+
+def _row_type(array: Any) -> Row:
+    return Row(array.dtype.size // 4)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, index_type: Any) -> Any:
+    index = context.cast(builder, index, index_type, types.intp)
+    data = make_array(array_type)(context, builder, array).data
+    numbers = builder.bitcast(data, FLOAT.as_pointer())
+    return builder.gep(numbers, [builder.mul(index, ir.Constant(INDEX, array_type.dtype.size // 4))])
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any) -> Any:
+    """Row `index` of an array of rows; the index is not checked."""
+    row = _row_type(array)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, array, args[0], args[1], index)
+        return builder.load(builder.bitcast(pointer, _vector(row.width).as_pointer()), align=4)
+
+    return row(array, index), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write a row, or one number to all of a row."""
+    width = _row_type(array).width
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, array, args[0], args[1], index)
+        row = _widen(context, builder, value, args[2], width)
+        builder.store(row, builder.bitcast(pointer, _vector(width).as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), generate
+
+
+@intrinsic
+def width_of(typing: Any, array: Any) -> Any:
+    """Numbers in a row of an array of rows, a constant to the compiler."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(INDEX, _row_type(array).width)
+
+    return types.int64(array), generate
+
+
+@intrinsic
+def element(typing: Any, array: Any, index: Any, lane: Any) -> Any:
+    """One number of row `index`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, array, args[0], args[1], index)
+        return builder.load(builder.gep(pointer, [context.cast(builder, args[2], lane, types.intp)]))
+
+    return types.float32(array, index, lane), generate
+
+
+def _widen(context: Any, builder: Any, kind: Any, value: Any, width: int) -> Any:
+    """A row as it is; a number in all lanes."""
+    if isinstance(kind, Row):
+        return value
+    undefined = ir.Constant(_vector(width), ir.Undefined)
+    number = context.cast(builder, value, kind, types.float32)
+    first = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(_vector(width, ir.IntType(32)), [0] * width))
+
+
+def _elementwise(emit: Callable[..., Any]) -> Any:
+    """An intrinsic over rows and numbers, at least one of them a row."""
+
+    def typed(signature_of: list[Any]) -> Any:
+        width = next(kind.width for kind in signature_of if isinstance(kind, Row))
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pairs = zip(signature_of, args, strict=True)
+            return emit(builder, *[_widen(context, builder, kind, value, width) for kind, value in pairs])
+
+        return Row(width)(*signature_of), generate
+
+    return typed
+
+
+def _call(builder: Any, name: str, result: Any, args: list[Any], flags: tuple[str, ...] = ()) -> Any:
+    """A function of LLVM's own."""
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
+    return builder.call(function, args, fastmath=flags)
+
+
+def _fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    return _call(builder, f"llvm.fmuladd.v{a.type.count}f32", a.type, [a, b, c])
+
+
+def _less(builder: Any, a: Any, b: Any) -> Any:
+    one, zero = (ir.Constant(a.type, [x] * a.type.count) for x in (1.0, 0.0))
+    return builder.select(builder.fcmp_ordered("<", a, b), one, zero)
+
+
+def _round(builder: Any, a: Any) -> Any:
+    return _call(builder, f"llvm.rint.v{a.type.count}f32", a.type, [a])
+
+
+def _exp(builder: Any, x: Any) -> Any:
+    """2^k times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' expf), to 2 units in the last place; 0 below e^-87."""
+    width = x.type.count
+
+    def const(value: float) -> Any:
+        return ir.Constant(x.type, [float(np.float32(value))] * width)
+
+    tiny = builder.fcmp_ordered("<", x, const(-87.0))  # numbers without a leading one are slow
+    x = builder.select(tiny, const(-87.0), x)
+    k = _round(builder, builder.fmul(x, const(1.44269504)))
+    r = _fused(builder, k, const(2.12194440e-4), _fused(builder, k, const(-0.693359375), x))
+    p = const(1.9875691500e-4)
+    for c in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+        p = _fused(builder, p, r, const(c))
+    p = builder.fadd(_fused(builder, builder.fmul(p, r), r, r), const(1.0))
+    integers = _vector(width, ir.IntType(32))
+    exponent = builder.add(builder.fptosi(k, integers), ir.Constant(integers, [127] * width))
+    power = builder.bitcast(builder.shl(exponent, ir.Constant(integers, [23] * width)), x.type)
+    return builder.select(tiny, const(0.0), builder.fmul(p, power))
+
+
+_add, _sub, _mul = (_elementwise(lambda b, x, y, op=op: getattr(b, op)(x, y)) for op in ("fadd", "fsub", "fmul"))
+_ops = {operator.add: _add, operator.sub: _sub, operator.mul: _mul}
+
+
+def _binary(typed: Any) -> Any:
+    @intrinsic
+    def function(typing: Any, a: Any, b: Any) -> Any:
+        return typed([a, b])
+
+    return function
+
+
+def _overload(symbol: Any, function: Any) -> None:
+    @overload(symbol)
+    def choose(a, b):  # Numba compares this signature with the lambda's
+        return (lambda a, b: function(a, b)) if isinstance(a, Row) or isinstance(b, Row) else None
+
+
+for _symbol, _typed in _ops.items():
+    _overload(_symbol, _binary(_typed))
+
+less = _binary(_elementwise(_less))
+"""1 where a < b, else 0."""
+
+
+@intrinsic
+def muladd(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c`, in one rounding where the processor can."""
+    return _elementwise(_fused)([a, b, c])
+
+
+@intrinsic
+def exp(typing: Any, a: Any) -> Any:
+    """e^a; 0 below e^-87."""
+    return _elementwise(_exp)([a])
+
+
+@intrinsic
+def round_even(typing: Any, a: Any) -> Any:
+    """Nearest integers, halves to even."""
+    return _elementwise(_round)([a])
+
+
+def _reduction(name: str, start: list[float]) -> Any:
+    @intrinsic
+    def function(typing: Any, a: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            first = [ir.Constant(FLOAT, value) for value in start]
+            return _call(builder, f"llvm.vector.reduce.{name}.v{a.width}f32", FLOAT, [*first, args[0]], LOOSE)
+
+        return types.float32(a), generate
+
+    return function
+
+
+total = _reduction("fadd", [-0.0])
+"""Sum over a row."""
+largest = _reduction("fmax", [])
+"""Maximum over a row."""

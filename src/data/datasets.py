@@ -1,0 +1,96 @@
+"""Data sets of augmented and of whole images, and the order in which an epoch takes them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from src.core import processes
+from src.data.classes import UInt8Array
+from src.data.transforms import Augment, evaluation_sample
+
+
+class Reader(Protocol):
+    """A `VOCFolder`, or what remembers what it has read."""
+
+    def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
+        """Image (H, W, 3) and mask (H, W), both uint8 and the caller's own."""
+        ...
+
+
+class TrainSet(Dataset[dict[str, Any]]):
+    """Augmented images; an item is asked for by (epoch, index), on which with the seed its randomness depends."""
+
+    def __init__(self, reader: Reader, ids: list[str], augment: Augment, *, seed: int) -> None:
+        self.reader = reader
+        self.ids = ids
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """Sample with rgb (crop, crop, 3), mask (crop, crop) and id."""
+        epoch, index = key
+        generator = _generator(self.seed, epoch, index)
+        rgb, mask = self.reader.read_pair(self.ids[index])
+        return {**self.augment(rgb, mask, generator), "id": self.ids[index]}
+
+
+class EvalSet(Dataset[dict[str, Any]]):
+    """Whole images, in the order of the list."""
+
+    def __init__(self, reader: Reader, ids: list[str], protocol: Literal["voc", "squash224"]) -> None:
+        self.reader = reader
+        self.ids = ids
+        self.protocol = protocol
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Sample with rgb, mask and id; see `evaluation_sample`."""
+        rgb, mask = self.reader.read_pair(self.ids[index])
+        return {**evaluation_sample(rgb, mask, self.protocol), "id": self.ids[index]}
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """A permutation per epoch as (epoch, index) pairs; of each batch the share of this process.
+
+    It depends on (seed, epoch) alone, so the batches are the same however many processes share them out. An incomplete
+    last batch is left out: one image would break the BatchNorm of ASPP pooling. The epoch travels with the index to
+    workers that outlive it. It is asked for when an iterator is made: Lightning's `set_epoch` comes only after the
+    first iterator of a resumed run.
+
+    Args:
+        size: number of images.
+        batch_size: images per step of all processes together, a multiple of their number.
+        seed: of the permutation.
+        epoch: gives the number of the epoch that starts.
+    """
+
+    def __init__(self, size: int, *, batch_size: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.batches = size // batch_size
+        self.size = size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = epoch
+        self.rank, self.processes = processes.rank(), processes.count()
+
+    def __len__(self) -> int:
+        return self.batches * self.batch_size // self.processes
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self.epoch()
+        order = torch.randperm(self.size, generator=_generator(self.seed, epoch))
+        batches = order[: self.batches * self.batch_size].reshape(self.batches, self.processes, -1)
+        return iter([(epoch, i) for i in batches[:, self.rank].flatten().tolist()])
+
+
+def _generator(*key: int) -> torch.Generator:
+    """A stream of random numbers of its own for each key of non-negative integers, the same on every platform."""
+    state = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))

@@ -1,0 +1,229 @@
+"""Archives from the network to a folder: resumed, verified, unpacked whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from src.core.errors import InputError
+from src.core.files import alone
+
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt on a broken connection
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 20  # bytes
+
+
+def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: str, download: bool) -> Path:
+    """What `locate` finds under `root`, after unpacking the archive that lies there or comes from `url`.
+
+    Args:
+        root: folder of the data set; holds the archive under the file name it has in `url`.
+        locate: gives the unpacked data under `root`, or None while it is not there.
+        url: the official archive.
+        md5: its checksum, 32 hex digits.
+        download: False: an InputError instead of network traffic.
+    """
+    if found := locate(root):
+        return found
+    archive = root / PurePosixPath(urlsplit(url).path).name
+    if not download and not archive.is_file():
+        raise InputError(f"no data set in {root} and download is off; {_by_hand(url, archive, md5=md5)}")
+    with alone(root):
+        if found := locate(root):
+            return found
+        if archive.is_file():
+            verify(archive, md5=md5)
+        else:
+            fetch(url, archive, md5=md5)
+        unpack(archive, root)
+    if found := locate(root):
+        return found
+    raise InputError(
+        f"{archive} does not hold the data set it should; compare `url` in conf/data with the official one"
+    )
+
+
+def fetch(url: str, path: Path, *, md5: str) -> None:
+    """Downloads `url` to `path`, which appears only when it is whole and its checksum is right.
+
+    Bytes collect in `path` + `.part`; an interrupted download goes on from there, also in a later call.
+
+    Args:
+        url: where the file is.
+        path: where it goes; missing folders are made.
+        md5: its checksum, 32 hex digits.
+
+    Raises:
+        InputError: the server cannot be reached or refuses, a checksum differs (the `.part` is deleted then), or the
+            folder cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _progress(DownloadColumn(), TransferSpeedColumn()) as progress:
+            task = progress.add_task(path.name, total=None)
+            _keep_trying(lambda: _continue(url, part, lambda done, of: progress.update(task, completed=done, total=of)))
+        verify(part, md5=md5, delete=True)
+        part.replace(path)
+    except (OSError, HTTPException) as error:  # urllib's errors are OSErrors, and so is a full disk
+        raise InputError(f"{url} did not arrive ({error}); {_by_hand(url, path, md5=md5)}") from error
+
+
+def verify(path: Path, *, md5: str, delete: bool = False) -> None:
+    """Raises InputError unless the file's MD5 is `md5`; with `delete`, a wrong file does not stay."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() == md5.lower():
+        return
+    remedy = "it was deleted, run again" if delete else "delete it and run again"
+    if delete:
+        path.unlink()
+    raise InputError(f"{path} has MD5 {digest.hexdigest()}, expected {md5}: {remedy} to download it afresh")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a tar archive (plain or compressed) into `folder`, each of its top-level entries whole or not at all.
+
+    Raises:
+        InputError: the archive is broken, a member would leave the folder or is neither file, folder nor link, or an
+            entry of that name exists.
+    """
+    size = archive.stat().st_size  # bytes
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as temporary,
+            archive.open("rb") as raw,
+            tarfile.open(fileobj=raw, mode="r:*") as tar,
+            _progress(DownloadColumn()) as progress,
+        ):
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # since 3.10.12 and 3.11.4
+            task = progress.add_task(f"unpacking {archive.name}", total=size)
+            for member in tar:
+                _refuse_unsafe(member, archive)
+                tar.extract(member, temporary)
+                progress.update(task, completed=raw.tell())
+            progress.update(task, completed=size)
+            _move(Path(temporary), folder)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise InputError(
+            f"{archive} cannot be unpacked into {folder} ({error}); check the file and the disk"
+        ) from error
+
+
+def _keep_trying(attempt: Callable[[], None]) -> None:
+    """Calls `attempt` until it passes; broken connections and server errors are repeated after each of `PAUSES`."""
+    for pause in PAUSES:
+        try:
+            return attempt()
+        except HTTPError as error:
+            error.close()
+            if error.code < 500 and error.code not in (408, 429):  # request timeout, too many requests
+                raise
+        except (URLError, ConnectionError, TimeoutError, HTTPException):
+            pass  # reported by the last attempt, should that fail as well
+        time.sleep(pause)
+    return attempt()
+
+
+def _continue(url: str, part: Path, show: Callable[[int, int | None], None]) -> None:
+    """Appends to `part` what it lacks of `url`.
+
+    Args:
+        url: where the file is.
+        part: what an earlier attempt left, or nothing.
+        show: told the bytes done and, where known, their total.
+
+    Raises:
+        ConnectionError: the body ended before its stated length.
+    """
+    have = part.stat().st_size if part.is_file() else 0
+    headers = {"User-Agent": "seglab"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        if error.code != 416:
+            raise
+        error.close()
+        if error.headers.get("Content-Range") != f"bytes */{have}":  # else nothing is missing
+            part.unlink()
+            _continue(url, part, show)
+        return
+    with response:
+        resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        length = response.headers.get("Content-Length")
+        start = have if resumed else 0  # a server without Range support sends the whole file, status 200
+        total = start + int(length) if length else None
+        with part.open("ab" if resumed else "wb") as file:
+            _copy(response, file, lambda done: show(start + done, total))
+            if total is not None and file.tell() != total:
+                raise ConnectionError(f"connection closed after {file.tell():,} of {total:,} bytes")
+
+
+def _copy(source: IO[bytes], target: IO[bytes], show: Callable[[int], None]) -> None:
+    """Copies to the end; `show` is told the bytes copied so far."""
+    done = 0
+    while chunk := source.read(CHUNK):
+        target.write(chunk)
+        done += len(chunk)
+        show(done)
+
+
+def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
+    """Raises InputError for a member that could end up, or point, outside the folder it is unpacked into.
+
+    With no absolute path and no `..` in any name or link target, no chain of links can leave the folder either.
+    """
+    is_link = member.issym() or member.islnk()
+    paths = [PurePosixPath(member.name)] + ([PurePosixPath(member.linkname)] if is_link else [])
+    leaves = any(path.is_absolute() or ".." in path.parts for path in paths)
+    if leaves or not (member.isfile() or member.isdir() or is_link):
+        raise InputError(
+            f"{archive} has the member '{' -> '.join(map(str, paths))}', which leads out of the folder or is a device; "
+            f"nothing was unpacked, get the archive from the official address"
+        )
+
+
+def _move(source: Path, target: Path) -> None:
+    """Renames the entries of `source` into `target`, none if one of them exists there."""
+    entries = sorted(source.iterdir())
+    for entry in entries:
+        if (target / entry.name).exists():
+            raise InputError(
+                f"{target / entry.name} exists, but the data in it is incomplete; move it away and run again"
+            )
+    for entry in entries:
+        entry.rename(target / entry.name)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr, where it stays out of a command's output."""
+    console = Console(stderr=True)
+    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(), console=console)
+
+
+def _by_hand(url: str, path: Path, *, md5: str) -> str:
+    """The way out without a network."""
+    return f"put {path.name} into {path.parent} by hand ({url}, MD5 {md5}), or use data=shapes, which needs no download"

@@ -1,0 +1,1 @@
+"""Pens, paints, textures and backgrounds."""

@@ -1,0 +1,113 @@
+"""From a config to what scores: network, data, variants, CRF engine. Knows both the YAML and the classes."""
+
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+import src
+from src.core.machine import keep_freed_memory
+from src.crf.engines import ENGINES, Engine
+from src.crf.model import DenseCRF
+from src.data.classes import VOC_CLASSES
+from src.data.datamodule import SegmentationDataModule
+from src.data.sources.table import SOURCES
+from src.data.transforms import Augment
+from src.evaluation.hardware import Hardware, detect
+from src.evaluation.tasks import ScoringTask
+from src.models.deeplab import DeepLab
+from src.models.inference import Inference
+from src.models.tables import BACKBONES, HEADS
+from src.scoring import presets
+from src.scoring.fusion import RULES
+from src.scoring.scorer import VariantScorer
+from src.scoring.variants import Variant
+
+
+def hardware(config: DictConfig) -> Hardware:
+    """What the machine is good at, with the config's say in it; on a CPU the allocator is set for it as well."""
+    found = detect(config.trainer, jobs=config.get("jobs", 1))
+    if found.device == "cpu":
+        keep_freed_memory()
+    return found
+
+
+def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
+    """The data set, its augmentation and its evaluation protocol."""
+    data, recipe = config.data, config.recipe
+    return SegmentationDataModule(
+        prepare=SOURCES.bound({"source": data.source, **data.prepare}, given=("root",)),
+        root=Path(data.root),
+        train_list=data.train_list,
+        val_list=data.val_list,
+        train_limit=data.train_limit,
+        val_limit=data.val_limit,
+        left_out=presets.tuned_on(config),
+        augment=Augment(**plain(recipe.augment)),
+        batch_size=recipe.batch_size,
+        protocol=recipe.protocol,
+        workers=machine.workers,
+        pin_memory=machine.accelerator in ("cuda", "gpu"),
+        cache=machine.cache,
+        seed=config.seed,
+    )
+
+
+def network(config: DictConfig) -> DeepLab:
+    """Head on backbone, weights not yet loaded."""
+    stride = config.head.output_stride
+    backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
+    return HEADS.make(plain(config.head), ignore=("output_stride",), backbone=backbone, num_classes=len(VOC_CLASSES))
+
+
+def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
+    """The module to score a checkpoint with, which fills its network."""
+    return ScoringTask(in_layout(network(config), machine), channels_last=machine.channels_last)
+
+
+def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:
+    """The same network, its weights in the machine's memory format."""
+    return net.to(memory_format=torch.channels_last) if machine.channels_last else net
+
+
+def variants(config: DictConfig) -> dict[str, Variant]:
+    """Named ways from logits to labels."""
+    built = {}
+    for name, choice in config.variants.items():
+        looks: dict[str, Any] = dict(choice.get("inference") or {})
+        if "scales" in looks:
+            looks["scales"] = tuple(looks["scales"])
+        crf = None
+        if choice.get("guidance") is not None:
+            crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
+        rule, options = choice.get("fusion"), dict(choice.get("options") or {})
+        built[str(name)] = Variant(crf, partial(RULES[rule], **options) if rule else None, Inference(**looks))
+    return built
+
+
+def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
+    """The scorer of all variants, with the engine that their CRFs need."""
+    chosen = variants(config)
+    needed = any(variant.crf is not None for variant in chosen.values())
+    return VariantScorer(chosen, len(VOC_CLASSES), engine(config, machine) if needed else None)
+
+
+def engine(config: DictConfig, machine: Hardware) -> Engine:
+    """What runs the CRFs."""
+    return ENGINES[config.crf.engine](machine.device, machine.cores)
+
+
+def versions() -> dict[str, str]:
+    """Of the project and of what its numbers depend on."""
+    packages = ("torch", "torchvision", "lightning", "torchmetrics", "numpy")
+    return {"seglab": src.__version__, **{name: version(name) for name in packages}}
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A part of a config as dicts, lists and values."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}

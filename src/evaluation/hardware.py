@@ -1,0 +1,117 @@
+"""What the machine is good at: devices, precision, memory format, data workers, cores, memory."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from src.core.errors import InputError
+from src.core.machine import free_memory, usable_cores
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Choices made once at start and said in one line.
+
+    Attributes:
+        accelerator: "cpu", "cuda" or "mps".
+        precision: as Lightning's Trainer takes it.
+        channels_last: memory format of network and images.
+        devices: of this machine that share a training, a process on each.
+        nodes: machines that do.
+        workers: processes that load images, for each device.
+        cores: for CRFs, for each device.
+        cache: bytes of decoded images that may stay in memory, for each device.
+    """
+
+    accelerator: str
+    precision: str
+    channels_last: bool
+    devices: int
+    nodes: int
+    workers: int
+    cores: int
+    cache: int
+
+    @property
+    def processes(self) -> int:
+        """Of all machines."""
+        return self.devices * self.nodes
+
+    @property
+    def device(self) -> str:
+        """The accelerator as torch names it."""
+        return "cuda" if self.accelerator == "gpu" else self.accelerator
+
+    def __str__(self) -> str:
+        layout = "channels-last" if self.channels_last else "contiguous"
+        several = (
+            f"{self.nodes} x {self.devices} " if self.nodes > 1 else f"{self.devices} " if self.devices > 1 else ""
+        )
+        norm = "joined over them" if self.device == "cuda" else "of each by itself (SyncBN needs GPUs)"
+        joined = f"; BatchNorm {norm}" if self.processes > 1 else ""
+        return f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{joined}"
+
+
+def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
+    """Fill in what is left to the machine, "auto" or None.
+
+    bfloat16 autocast where the arithmetic exists (CUDA compute capability 8, AMX, AVX512-BF16); channels-last wherever
+    autocast is on, since the reduced-precision convolutions want it.
+
+    Args:
+        chosen: the config group `trainer`.
+        jobs: trainings at a time, which share the memory.
+
+    Raises:
+        InputError: a device is asked for that is not there.
+    """
+    accelerator, precision = chosen.accelerator, chosen.precision
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    is_cuda = accelerator in ("cuda", "gpu")
+    if is_cuda and not torch.cuda.is_available():
+        raise InputError(
+            f"trainer.accelerator={accelerator}: no CUDA device is visible; use trainer=auto or trainer=cpu."
+        )
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise InputError("trainer.accelerator=mps: there is no such device here; use trainer=auto or trainer=cpu.")
+    devices = _devices(chosen.devices, is_cuda=is_cuda)
+    if precision == "16-mixed" and not is_cuda:
+        raise InputError(f"trainer.precision=16-mixed: needs a CUDA device; on {accelerator} use auto or bf16-mixed.")
+    if precision == "auto":
+        precision = "bf16-mixed" if _has_bf16(accelerator) else "32-true"
+    channels_last = precision != "32-true" if chosen.channels_last is None else bool(chosen.channels_last)
+    cores = max(1, usable_cores() // devices)
+    workers = chosen.workers
+    if workers is None:
+        workers = min(8, cores) if is_cuda else min(2, cores - 1)
+    cache = free_memory() // (3 * jobs) if chosen.cache == "auto" else int(float(chosen.cache) * 1e9)
+    return Hardware(
+        accelerator, precision, channels_last, devices, int(chosen.nodes), workers, cores=cores, cache=cache // devices
+    )
+
+
+def _devices(chosen: Any, *, is_cuda: bool) -> int:
+    """How many of this machine; "auto" takes what torchrun has started processes for, else all GPUs."""
+    there = torch.cuda.device_count() if is_cuda else None
+    if chosen == "auto":
+        if (started := os.environ.get("LOCAL_WORLD_SIZE")) is not None:
+            chosen = int(started)
+        elif there is None:
+            raise InputError("trainer.devices=auto: counts GPUs, and none is used; say how many: trainer.devices=2.")
+        else:
+            return there
+    if there is not None and chosen > there:
+        raise InputError(f"trainer.devices={chosen}: {there} CUDA devices are visible.")
+    return int(chosen)
+
+
+def _has_bf16(accelerator: str) -> bool:
+    if accelerator in ("cuda", "gpu"):
+        return torch.cuda.get_device_capability()[0] >= 8
+    if accelerator != "cpu":
+        return False
+    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not there before torch 2.10: fp32
+    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))

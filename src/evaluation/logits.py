@@ -1,0 +1,136 @@
+"""Logits kept in files, so that questions about CRFs and fusion need no network pass."""
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import BasePredictionWriter
+from rich.console import Console
+from torch import Tensor
+
+from src.core.errors import InputError
+from src.core.files import replacing
+from src.data.classes import VOC_CLASSES
+from src.data.datamodule import SegmentationDataModule
+from src.models.deeplab import resize_logits
+
+SOURCE = "source.sha256"  # of the checkpoint that a folder's logits come from
+
+
+def read_logits(path: Path) -> Tensor:
+    """The array `logits` of an npz file, (C, h, w) finite, as float32."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            logits = file["logits"].astype(np.float32)
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; every image needs its logits (data.val_list chooses the images).") from None
+    except KeyError:
+        raise InputError(f"{path}: holds no array 'logits'; save it with numpy.savez(path, logits=...).") from None
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
+    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or not np.isfinite(logits).all():
+        raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
+    return torch.from_numpy(logits)
+
+
+def read_resized(folder: Path, image_id: str, like: Tensor) -> Tensor:
+    """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W)."""
+    return resize_logits(read_logits(folder / f"{image_id}.npz")[None], (like.shape[-2], like.shape[-1]))[0]
+
+
+class LogitsWriter(BasePredictionWriter):
+    """Writes what `predict_step` gives to `folder/ID.npz`: `logits` (C, h, w) float16, each file whole or not there."""
+
+    def __init__(self, folder: Path, images: int, console: Console) -> None:
+        super().__init__("batch")
+        self.folder = folder
+        self.images = images
+        self.console = console
+        self.checked = False
+
+    def write_on_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write each image of a batch; before the first, say how much it will be and whether there is room."""
+        for image_id, logits in zip(prediction["id"], prediction["logits"], strict=True):
+            array = logits.to("cpu", torch.float16).numpy()
+            if not self.checked:
+                self._check_room(array.nbytes)
+            with replacing(self.folder / f"{image_id}.npz") as temporary, temporary.open("wb") as file:
+                np.savez(file, logits=array)
+
+    def _check_room(self, size: int) -> None:
+        self.checked = True
+        need, free = size * self.images, shutil.disk_usage(self.folder).free
+        self.console.print(f"logits      {self.images} files of {size / 1e6:.2f} MB, {need / 1e9:.2f} GB in all")
+        if need > free:
+            raise InputError(f"{self.folder}: {need / 1e9:.2f} GB of logits are to come, {free / 1e9:.2f} GB are free.")
+
+
+def keep(
+    folder: Path,
+    ids: Sequence[str],
+    checkpoint: Path,
+    task: pl.LightningModule,
+    data: SegmentationDataModule,
+    trainer: pl.Trainer,
+    console: Console,
+) -> None:
+    """Compute the logits that are not in the folder yet, at the network's own resolution.
+
+    Args:
+        folder: made if needed; a folder of another checkpoint's logits is refused.
+        ids: of which images.
+        checkpoint: filled into the task.
+        task: of the checkpoint's config.
+        data: where the images are read from.
+        trainer: runs the network.
+        console: is told how much is to come.
+
+    Raises:
+        InputError: the folder holds other logits, or there is no room.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    source = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    mark = folder / SOURCE
+    if any(folder.glob("*.npz")) and (not mark.exists() or mark.read_text() != source):
+        raise InputError(f"{folder}: holds logits of another network; choose another folder.")
+    if trainer.is_global_zero:
+        with replacing(mark) as temporary:
+            temporary.write_text(source)
+    missing = [image for image in ids if not (folder / f"{image}.npz").exists()]
+    trainer.strategy.barrier()  # all processes have looked before one writes
+    if len(missing) < len(ids):
+        console.print(f"logits      {len(ids) - len(missing)} of {len(ids)} are in {folder} already", soft_wrap=True)
+    if missing:
+        writer = LogitsWriter(folder, len(missing), console)
+        trainer.callbacks.append(writer)  # type: ignore[attr-defined]
+        images = _Images(data, missing)
+        trainer.predict(task, datamodule=images, return_predictions=False, ckpt_path=checkpoint, weights_only=True)
+        trainer.strategy.barrier()  # each process reads what others have written
+
+
+class _Images(pl.LightningDataModule):
+    """Some images of a data set; the loader is made when the processes that share them have met."""
+
+    def __init__(self, data: SegmentationDataModule, ids: Sequence[str]) -> None:
+        super().__init__()
+        self.data, self.ids = data, ids
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # more processes than images that are missing
+
+    def predict_dataloader(self) -> Any:
+        """See `whole_images`."""
+        return self.data.whole_images(self.ids)

@@ -1,0 +1,186 @@
+"""What a scored run leaves behind: `results.json`, `confusion.npz` and panels."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lightning.pytorch.loggers import Logger, WandbLogger
+from omegaconf import DictConfig
+
+from src.core import processes
+from src.core.files import replacing
+from src.core.machine import usable_cores
+from src.crf.model import Image, effective_sigma
+from src.data.classes import VOC_CLASSES
+from src.reporting.panels import panel
+from src.runs.folder import RunFolder
+from src.scoring.metrics import image_miou, trimap_miou
+from src.scoring.presets import tuned_on
+from src.scoring.scorer import Observer, Scored, VariantScorer
+
+Labels = npt.NDArray[np.uint8]
+
+
+def choose(ids: list[str], count: int) -> list[str]:
+    """`count` ids spread evenly over the list: the same images in every run on the same data."""
+    picks = np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int)
+    return [ids[i] for i in picks]
+
+
+class Panels(Observer):
+    """Draws the chosen images into `folder/ID.png`."""
+
+    def __init__(self, folder: Path, chosen: list[str]) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.chosen = frozenset(chosen)
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        if image.id in self.chosen:
+            labels = {name: found.cpu().numpy() for name, found in image.labels.items()}
+            picture = panel(image.rgb, image.target.numpy(), labels, VOC_CLASSES)
+            with replacing(self.folder / f"{image.id}.png") as temporary:
+                picture.save(temporary, format="PNG")
+
+
+class Overlays(Observer):
+    """Hands the chosen images and their masks on at the end, all to the first process.
+
+    Args:
+        chosen: ids.
+        log: takes an id, the image (H, W, 3) and by name masks (H, W) uint8; None in the other processes.
+    """
+
+    def __init__(self, chosen: list[str], log: Callable[[str, Image, dict[str, Labels]], None] | None) -> None:
+        self.chosen = chosen
+        self.log = log
+        self.found: dict[str, tuple[Image, dict[str, Labels]]] = {}
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        if image.id in self.chosen:
+            tensors = {"truth": image.target, **image.labels}
+            masks = {name: labels.cpu().numpy().astype(np.uint8) for name, labels in tensors.items()}
+            self.found[image.id] = (image.rgb, masks)
+
+    def finish(self) -> None:
+        """See `Observer`."""
+        found = {key: value for part in processes.gather(self.found) for key, value in part.items()}
+        if self.log is not None:
+            for image_id in self.chosen:
+                self.log(image_id, *found[image_id])
+
+
+@dataclass(frozen=True)
+class _Held:
+    score: float
+    rgb: Image
+    truth: Labels
+    labels: dict[str, Labels]
+
+
+class Extremes(Observer):
+    """Draws, per variant, the image on which it is best and the one on which it is worst.
+
+    By the image's own mIoU: of `none` the score, of the others what they change against `none`. They are drawn into
+    `folder/VARIANT-best.webp` and `VARIANT-worst.webp` at the end.
+    """
+
+    def __init__(self, folder: Path, variants: list[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.variants = variants
+        self.held: dict[tuple[str, str], _Held] = {}
+
+    def __call__(self, image: Scored) -> None:
+        """See `Observer`."""
+        found = {name: float(image_miou(image.matrices[name][None])[0]) for name in self.variants}
+        for name in self.variants:
+            score = found[name] - (found.get("none", 0.0) if name != "none" else 0.0)
+            for end, signed in (("best", score), ("worst", -score)):
+                if (name, end) not in self.held or signed > self.held[name, end].score:
+                    shown = [key for key in dict.fromkeys(("none", name)) if key in self.variants]
+                    labels = {key: image.labels[key].cpu().numpy().astype(np.uint8) for key in shown}
+                    if math.isfinite(signed):
+                        truth = image.target.numpy().astype(np.uint8)
+                        self.held[name, end] = _Held(signed, image.rgb, truth, labels)
+
+    def finish(self) -> None:
+        """See `Observer`: of several processes, the one that has the most extreme image of a kind draws it."""
+        everyone = processes.gather({key: held.score for key, held in self.held.items()})
+        mine = []
+        for key in self.held:
+            scores = [theirs.get(key, -math.inf) for theirs in everyone]
+            if scores.index(max(scores)) == processes.rank():
+                mine.append(key)
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(self._draw, mine))
+
+    def _draw(self, key: tuple[str, str]) -> None:
+        held = self.held[key]
+        with replacing(self.folder / f"{'-'.join(key)}.webp") as temporary:
+            panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
+
+
+def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
+    """Who draws the chosen images: picture files, and W&B where it is on."""
+    chosen = choose(ids, config.panels)
+    if not chosen:
+        return []
+    variants = [str(name) for name in config.variants]
+    found: list[Observer] = [
+        Panels(folder.panels, chosen),
+        Extremes(folder.panels / "extremes", variants),
+    ]
+    if config.logger.name == "wandb":
+        from src.runs.wandb_run import log_panel
+
+        runs = _dashboards(loggers)
+        found.append(Overlays(chosen, partial(log_panel, runs[0]) if runs else None))
+    return found
+
+
+def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
+    """Final scores to W&B, where it is on."""
+    for run in _dashboards(loggers):
+        from src.runs import wandb_run
+
+        wandb_run.log_scores(run, scorer.matrices, scorer.trimaps)
+
+
+def _dashboards(loggers: list[Logger]) -> list[Any]:
+    return [logger.experiment for logger in loggers if isinstance(logger, WandbLogger)]
+
+
+def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
+    """Per variant with a CRF the colour sigma that raw guidance would need for the same kernel, in 0..255 units."""
+    return {
+        str(name): effective_sigma(choice.guidance, (choice.get("crf") or settled.crf).bilateral_sigma_rgb)
+        for name, choice in settled.variants.items()
+        if choice and choice.get("guidance")
+    }
+
+
+def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
+    """Write matrices and `results.json`; `facts` are further plain values. Returns the content of the latter."""
+    content = {
+        "data": settled.data.name,
+        "protocol": settled.recipe.protocol,
+        "images": len(scorer.ids),
+        "variants": {
+            name: {**result.as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(scorer.trimaps[name])}
+            for name, result in scorer.scores().items()
+        },
+        "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
+        "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
+        **facts,
+    }
+    folder.write_results(content, scorer.ids, scorer.matrices, scorer.trimaps)
+    return content

@@ -1,0 +1,108 @@
+"""Scoring: of a source with the variants of a config, with its scores and pictures left in a folder."""
+
+import time
+from pathlib import Path
+
+import lightning.pytorch as pl
+from omegaconf import DictConfig
+from rich.console import Console
+
+from src.core.command import is_main
+from src.core.memory import memory_for_scoring
+from src.data.datamodule import SegmentationDataModule
+from src.evaluation import build, logits, results
+from src.evaluation.hardware import Hardware
+from src.evaluation.source import Source
+from src.evaluation.tasks import LogitsTask, ScoringTask
+from src.evaluation.trainer import scoring_trainer
+from src.runs.checks.variants import need_network
+from src.runs.folder import RunFolder
+from src.runs.loggers import loggers
+from src.runs.state import scored_folder
+from src.scoring.scorer import VariantScorer
+
+
+def score(
+    settled: DictConfig,
+    source: Source,
+    machine: Hardware,
+    data: SegmentationDataModule,
+    folder: RunFolder,
+    console: Console,
+    *,
+    keep: Path | None,
+) -> float:
+    """Score a source with the variants of a config, leave the scores in a folder; gives the best mIoU.
+
+    Args:
+        settled: the config that goes with the source.
+        source: of the predictions.
+        machine: to run on.
+        data: whose validation images are scored.
+        folder: for the scores and pictures.
+        console: is told what takes long.
+        keep: folder in which the network's logits are kept; None scores them as they come.
+    """
+    with (
+        loggers(settled, folder) as logging,
+        build.scorer(settled, machine) as scorer,
+        scoring_trainer(machine, folder.path) as trainer,
+    ):
+        scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
+        if source.checkpoint is None:
+            trainer.test(LogitsTask(source.path, scorer), data, verbose=False)
+        else:
+            task = build.scoring_task(settled, machine)
+            score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
+        results.log_scores(logging, scorer)
+    if is_main(settled):
+        facts = {"source": str(source.path), "fingerprint": data.fingerprint(), "versions": build.versions()}
+        folder.write_config(settled)
+        results.write(folder, settled, scorer, **facts)
+    return max(result.miou for result in scorer.scores().values())
+
+
+def score_again(config: DictConfig, folder: RunFolder, console: Console) -> float:
+    """Score the network of a finished run with the variants of a config of the same training, beside its own."""
+    source = Source(folder.path, folder.best, config)
+    machine = build.hardware(config)
+    data = build.datamodule(config, machine)
+    data.prepare_data()
+    scored = scored_folder(config, folder)
+    scored.create()
+    console.print(f"trained     {folder.path}; scoring it with other variants", soft_wrap=True)
+    return score(
+        config, source, machine, data, scored, console, keep=kept_logits(config.keep_logits, config.variants, folder)
+    )
+
+
+def kept_logits(wanted: bool | None, variants: DictConfig, folder: RunFolder) -> Path | None:
+    """Where the logits of a run are kept: in its folder, if that is wanted or they are there already.
+
+    None where variants need the network itself.
+    """
+    if need_network(variants):
+        return None
+    return folder.logits if wanted or folder.logits.is_dir() else None
+
+
+def score_network(
+    checkpoint: Path,
+    task: ScoringTask,
+    trainer: pl.Trainer,
+    data: SegmentationDataModule,
+    scorer: VariantScorer,
+    console: Console,
+    *,
+    keep: Path | None,
+) -> None:
+    """Score a checkpoint filled into the task, from one pass over val; with `keep`, from logits in files."""
+    started = time.perf_counter()
+    with memory_for_scoring():
+        if keep is None:
+            task.scorer = scorer
+            trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        else:
+            logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
+            trainer.test(LogitsTask(keep, scorer), data, verbose=False)
+    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)

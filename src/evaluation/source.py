@@ -1,0 +1,103 @@
+"""What is scored: a run's checkpoint with the run's own config, or logits of any network from files."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.core.errors import InputError
+from src.data.datamodule import SegmentationDataModule
+from src.evaluation import build
+from src.evaluation.hardware import Hardware
+from src.models.checkpoint import load_checkpoint
+from src.runs.checks.stored import checked_config
+from src.runs.config_hash import evaluation_name
+from src.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where predictions come from.
+
+    Attributes:
+        path: what the user named.
+        checkpoint: of a network, or None for saved logits.
+        stored: the config the network was trained with, or None for saved logits.
+    """
+
+    path: Path
+    checkpoint: Path | None
+    stored: DictConfig | None
+
+    @property
+    def name(self) -> str:
+        """For the screen."""
+        return f"logits in {self.path}" if self.checkpoint is None else str(self.checkpoint)
+
+
+def find(config: DictConfig) -> Source:
+    """The checkpoint or logits that the config names, the checkpoint read and its config taken out."""
+    if config.logits is not None:
+        return Source(Path(config.logits), None, None)
+    path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
+    stored = checked_config(load_checkpoint(path)["seglab"].get("config"), path, training=False)
+    return Source(Path(config.run or config.checkpoint), path, stored)
+
+
+def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:
+    """Where predictions come from, the config that goes with them, the machine, and the data, found or made."""
+    source = find(config)
+    settled = settle(config, source, typed)
+    machine = build.hardware(settled)
+    data = build.datamodule(settled, machine)
+    data.prepare_data()
+    return source, settled, machine, data
+
+
+def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
+    """The run's own config, with what the command line says about data, CRF, variants, protocol and machine.
+
+    Args:
+        config: composed from `conf/evaluate.yaml`.
+        source: gives the stored config.
+        typed: overrides of the command line; `data=NAME` replaces the run's data config, `data.key=value` one key.
+    """
+    if source.stored is None:
+        settled = copy.deepcopy(config)
+        OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is drawn here
+    else:
+        settled = copy.deepcopy(source.stored)
+        settled.plugins = {**(source.stored.get("plugins") or {}), **config.plugins}
+        if "download" in settled.data.prepare:
+            settled.data.prepare.download = False  # from addresses of a file that anybody may have written
+        for key in ("trainer", "logger", "panels"):
+            if key in config:
+                settled[key] = config[key]
+        for group in ("data", "crf", "variants"):
+            if any(word.startswith(f"{group}=") for word in typed):
+                settled[group] = config[group]
+            for word in typed:
+                key = word.lstrip("+").partition("=")[0]
+                if key.startswith(f"{group}."):
+                    OmegaConf.update(settled, key, OmegaConf.select(config, key), force_add=True)
+                elif key.startswith(f"~{group}."):
+                    settled[group].pop(key.removeprefix(f"~{group}."), None)
+    if config.protocol is not None:
+        settled.recipe.protocol = config.protocol
+    return settled
+
+
+def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> RunFolder:
+    """`output`, or inside the run's folder, or under `runs`; the same question has the same folder."""
+    if config.output is not None:
+        folder = RunFolder(Path(config.output))
+        if folder.last.exists() or folder.best.exists():
+            raise InputError(
+                f"output={folder.path}: holds a training run, whose results would be lost; choose another."
+            )
+        return folder
+    name = evaluation_name(settled)
+    if config.run is not None:
+        return RunFolder(source.path / "evaluations" / name)
+    return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}")

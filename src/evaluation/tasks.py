@@ -1,0 +1,112 @@
+"""Scoring as Lightning modules: a network's probabilities, or those that files of logits give, handed to a scorer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from src.core.errors import InputError
+from src.data.transforms import ready
+from src.evaluation.logits import read_resized
+from src.models.deeplab import resize_logits
+from src.models.inference import PLAIN, probabilities
+from src.scoring.scorer import VariantScorer
+
+Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
+
+
+class ScoringTask(pl.LightningModule):
+    """A network that is scored; it needs no loss, optimiser or schedule.
+
+    Args:
+        network: (B, 3, H, W) to logits (B, C, h, w) at its own resolution.
+        channels_last: memory format of the images.
+    """
+
+    def __init__(self, network: nn.Module, *, channels_last: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.channels_last = channels_last
+        self.scorer: VariantScorer | None = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""
+        return resize_logits(self.network(image).float(), (image.shape[-2], image.shape[-1]))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """When scoring, keep the batch on the host beside the one on the device: image and truth are read there."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return {**moved, "host": batch} if self.trainer.testing else moved
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Make the network's input on the device: bytes travel, not floats."""
+        return ready(batch, channels_last=self.channels_last)
+
+    def on_test_epoch_start(self) -> None:
+        """Whole images have sizes of their own."""
+        torch.backends.cudnn.benchmark = False
+
+    def on_predict_epoch_start(self) -> None:
+        """Whole images have sizes of their own."""
+        torch.backends.cudnn.benchmark = False
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Give the scorer the images of a batch, with the probabilities that the variants need."""
+        assert self.scorer is not None, "set task.scorer before testing"
+        for i, image_id in enumerate(batch["id"]):
+            image = batch["image"][i : i + 1]
+            probs = {looks: probabilities(self.network, image, looks) for looks in self.scorer.inferences}
+            host = batch["host"]
+            self.scorer.add(image_id, probs, host["rgb"][i].numpy(), host["mask"][i].long())
+
+    def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
+        """Ids, and logits (B, C, h, w) float32 at the network's own resolution."""
+        return {"id": batch["id"], "logits": self.network(batch["image"]).float()}
+
+    def on_test_epoch_end(self) -> None:
+        """Log `test/miou/VARIANT` and `test/pixel_accuracy/VARIANT`."""
+        assert self.scorer is not None
+        self.scorer.finish()
+        for name, result in self.scorer.scores().items():
+            self.log(f"test/miou/{name}", result.miou, sync_dist=True)  # equal on all processes already
+            self.log(f"test/pixel_accuracy/{name}", result.pixel_accuracy, sync_dist=True)
+
+
+class LogitsTask(pl.LightningModule):
+    """Stands where a network would in the Trainer's test: hands a scorer the probabilities that files give.
+
+    Args:
+        folder: with `ID.npz` of each image, resized to the image's size as `align_corners=False`.
+        scorer: of variants that look at an image once.
+
+    Raises:
+        InputError: a variant needs more than one look of the network at an image.
+    """
+
+    def __init__(self, folder: Path, scorer: VariantScorer) -> None:
+        super().__init__()
+        needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
+        if needy:
+            raise InputError(
+                f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
+                "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
+            )
+        self.folder, self.scorer = folder, scorer
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Images and truth stay on the host."""
+        return batch
+
+    def test_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
+        """Read the logits of one image."""
+        (image_id,) = batch["id"]
+        target = batch["mask"][0].long()
+        probs = read_resized(self.folder, image_id, target).softmax(0)
+        self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
+
+    def on_test_epoch_end(self) -> None:
+        """Put together what several processes have scored."""
+        self.scorer.finish()

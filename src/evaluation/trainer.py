@@ -1,0 +1,96 @@
+"""Lightning's Trainer as we use it: on this machine, and to score with."""
+
+import inspect
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from torch.nn.parallel import DistributedDataParallel
+
+from src.evaluation.hardware import Hardware
+
+
+def scoring_trainer(machine: Hardware, folder: Path) -> AbstractContextManager[pl.Trainer]:
+    """Lightning's Trainer to score a checkpoint with; `folder` is where it may write."""
+    return running_trainer(machine, folder, callbacks=[RichProgressBar(leave=False)], logger=False)
+
+
+@contextmanager
+def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator[pl.Trainer]:
+    """A Trainer that takes the processes along that it has started, if its block ends with an error.
+
+    They would wait for this one in vain, on a GPU for half an hour. The other way round Lightning ends this one.
+    """
+    _hush()
+    trainer = pl.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=_strategy(machine),
+        plugins=_environment(machine),
+        precision=machine.precision,  # type: ignore[arg-type]  # checked by Lightning
+        default_root_dir=folder,
+        enable_checkpointing="max_epochs" in options,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10**9,  # metrics are logged per epoch
+        use_distributed_sampler=False,  # the datamodule shares out
+        **options,
+    )
+    try:
+        yield trainer
+    except BaseException:
+        end_started(trainer.strategy.launcher)
+        raise
+
+
+def end_started(launcher: Any) -> None:
+    """End the processes that a launcher of Lightning's has started."""
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        launcher.kill(signal.SIGKILL)
+        launcher.procs.clear()  # an observer ends this process when one of them is found dead
+
+
+def _environment(machine: Hardware) -> list[Any] | None:
+    """Who starts processes, if Lightning is not to guess: it takes SLURM for it wherever there is an allocation."""
+    alone = machine.processes == 1 or os.environ.get("SLURM_NTASKS") == "1"
+    return [LightningEnvironment()] if alone else None
+
+
+def _strategy(machine: Hardware) -> str | DDPStrategy:
+    """DDP over several processes.
+
+    It leaves buffers, BatchNorm's statistics, to SyncBN or to the task: it would send them around in each validation
+    step, of which processes may have different numbers.
+    """
+    if machine.processes == 1:
+        return "auto"
+    known = inspect.signature(DistributedDataParallel).parameters
+    silent = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before 2.15
+    options: dict[str, Any] = {"gradient_as_bucket_view": True, silent: False}
+    return DDPStrategy(**options)
+
+
+def _hush() -> None:
+    """Keep Lightning's start-up tips and the warnings about what is meant here off the screen."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*does not have many workers.*",  # chosen from the machine, see src.evaluation.hardware
+        r".*exists and is not empty.*",  # a resumed run writes into its own folder
+        r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.runs.loggers
+        r".*overridden `\w+` in `LightningModule` but have passed in.*",  # the task makes its network's input
+        r".*callbacks used to create the checkpoint need to be provided.*",  # a checkpoint is scored without them
+        r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,60 @@
+"""What a search of CRF parameters leaves: a preset, and a table on the screen."""
+
+from pathlib import Path
+
+import optuna
+from omegaconf import OmegaConf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from src.core.files import replacing
+from src.evaluation.tuning.search import Search, complete, values
+from src.scoring import presets
+
+
+def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -> None:
+    """The best setting as a file that `crf=PATH` takes, with the images it must not be scored on."""
+    best, config = study.best_trial, search.config
+    rule = best.user_attrs["fusion"]
+    tuned = {
+        "guidance": config.guidance,
+        "fusion": None if rule == "alone" else rule,
+        "options": OmegaConf.to_object(config.fusion[rule]),
+        "data": search.data_name,
+        "split": config.split,
+        "source": source,
+        "trials": len(complete(study)),
+        "miou": {"none": study.user_attrs["none"], "start": _start(study, search).value, "tuned": study.best_value},
+        "ids": search.images.ids,
+    }
+    parameters = {key: search.preset[key] for key in presets.PARAMETERS} | values(best.params)
+    content = {"name": config.name, "engine": search.preset.engine, **parameters, "tuned": tuned}
+    header = "# Found by python -m src.tune. The scores are those on the images it was tuned on.\n"
+    with replacing(path) as temporary:
+        temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)))
+
+
+def show(study: optuna.Study, search: Search, preset: Path, console: Console) -> None:
+    """The network alone, the start and the best on the tuning images, and how to use the preset."""
+    table = Table(box=box.SIMPLE_HEAD)
+    trials = {"start": _start(study, search), "tuned": study.best_trial}
+    for heading in ("", "none", *trials):
+        table.add_column(heading, justify="right" if heading else "left")
+    scores = (f"{100 * (trial.value or 0):.2f}" for trial in trials.values())
+    table.add_row("mIoU %", f"{100 * study.user_attrs['none']:.2f}", *scores)
+    table.add_row("fusion", "", *(trial.user_attrs["fusion"] for trial in trials.values()))
+    for key in search.config.space:
+        table.add_row(str(key), "", *(f"{values(trial.params)[key]:g}" for trial in trials.values()))
+    count = f"{len(search.images)} {search.config.split} images"
+    console.print(f"\n[bold]mIoU on the {count} that were tuned on, which flatters: score it on others[/bold]")
+    console.print(table)
+    left_out = "; the images tuned on are left out then" if search.config.split == "val" else ""
+    console.print(
+        f"preset      {preset} (a copy in conf/crf goes by its name, crf={search.config.name})", soft_wrap=True
+    )
+    console.print(f"score it    python -m src.evaluate ... crf={preset} variants=tuned{left_out}", soft_wrap=True)
+
+
+def _start(study: optuna.Study, search: Search) -> optuna.trial.FrozenTrial:
+    return next(trial for trial in complete(study) if trial.params == search.start)

@@ -1,0 +1,206 @@
+"""Search of CRF parameters with Optuna: which images, which settings, what is written.
+
+Lattices are what costs, and depend on the standard deviations alone: one setting of a round is Optuna's free choice,
+the others share its standard deviations, and all settings of a round go through an image together.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import torch
+from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import PartialFixedSampler, TPESampler
+from optuna.storages import RDBStorage
+from optuna.trial import Trial, TrialState
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from src.core.errors import InputError
+from src.crf.engines import Engine
+from src.crf.model import CRFParameters, DenseCRF, Image
+from src.data.classes import VOC_CLASSES
+from src.data.datamodule import SegmentationDataModule
+from src.evaluation.logits import read_resized
+from src.evaluation.results import choose
+from src.evaluation.source import Source
+from src.scoring import presets
+from src.scoring.confusion import confusion_matrix
+from src.scoring.fusion import RULES, most_probable
+from src.scoring.metrics import scores
+from src.scoring.variants import Fusion, Variant
+
+Key = TypeVar("Key")
+STUDY = "study.sqlite3"
+SIGMAS = ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb")
+
+
+def choose_images(config: DictConfig, data: SegmentationDataModule) -> list[str]:
+    """Ids to tune on; on val at most half, so that something is left to score."""
+    available = data.ids(config.split)
+    if config.split == "val" and config.images > len(available) // 2:
+        raise InputError(
+            f"images={config.images}: val has {len(available)} images, and those tuned on are not scored afterwards; "
+            f"use images={len(available) // 2} or less, or split=train."
+        )
+    return choose(available, config.images)
+
+
+def identity(config: DictConfig, settled: DictConfig, source: Source, ids: list[str]) -> str:
+    """What a study asks; trials of different questions must not meet in one study."""
+    keys = ("space", "fusion", "guidance", "split")
+    content = {key: OmegaConf.to_object(config[key]) if key in ("space", "fusion") else config[key] for key in keys}
+    content |= {"crf": OmegaConf.to_object(settled.crf), "data": settled.data.name, "source": source.name, "ids": ids}
+    content["protocol"] = settled.recipe.protocol
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def folder(config: DictConfig, settled: DictConfig, source: Source, identity: str) -> Path:
+    """`output`, or one under `runs` named after the question."""
+    name = f"tune-{source.path.stem}-{settled.data.name}-{identity}"
+    return Path(config.output) if config.output is not None else Path(config.runs) / name
+
+
+def open_study(folder: Path, identity: str, seed: int) -> optuna.Study:
+    """The study in a folder, new or to go on with; what was under way when an earlier call ended counts as failed."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # PartialFixedSampler has been one for years
+    # SQLite outlives a kill at any moment; the lock of Optuna's journal file does not.
+    storage = RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
+    study = optuna.create_study(storage=storage, study_name="crf", direction="maximize", load_if_exists=True)
+    if study.user_attrs.get("identity", identity) != identity:
+        raise InputError(f"{folder}: holds a search of another question; choose another output=FOLDER.")
+    study.set_user_attr("identity", identity)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    study.sampler = TPESampler(seed=seed + len(study.trials), multivariate=True)
+    return study
+
+
+class Images:
+    """The tuning images, read anew each time: a round takes much longer than reading does.
+
+    Args:
+        ids: of the images.
+        logits: folder of their logits.
+        data: where the rest is read from.
+    """
+
+    def __init__(self, ids: list[str], logits: Path, data: SegmentationDataModule) -> None:
+        self.ids = ids
+        self.logits = logits
+        self.samples = data.samples(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, Image, torch.Tensor]]:
+        """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each."""
+        for index, image_id in enumerate(self.ids):
+            sample = self.samples[index]
+            logits = read_resized(self.logits, image_id, sample["mask"])
+            yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"].long()
+
+
+class Search:
+    """Asks Optuna for settings and scores them with every fusion rule.
+
+    Args:
+        config: composed from `conf/tune.yaml`.
+        settled: the run's config, with the preset from which the search starts.
+        images: to score on.
+        engine: runs the CRFs.
+    """
+
+    def __init__(self, config: DictConfig, settled: DictConfig, images: Images, engine: Engine) -> None:
+        self.config = config
+        self.preset = settled.crf
+        self.data_name = settled.data.name
+        self.images = images
+        self.engine = engine
+        self.rules: dict[str, Fusion | None] = {
+            str(name): None if name == "alone" else partial(RULES[str(name)], **options)
+            for name, options in config.fusion.items()
+        }
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """The preset's values of what is searched, moved into the space where they lie outside."""
+        bounds = self.config.space.items()
+        return {key: type(b.low)(min(max(self.preset[key], b.low), b.high)) for key, b in bounds}
+
+    def run(self, study: optuna.Study, console: Console) -> None:
+        """Rounds until the study has its number of trials."""
+        if "none" not in study.user_attrs:
+            none = self._miou(lambda probs, rgb: {"none": most_probable(probs)})
+            study.set_user_attr("none", none["none"])
+        if not any(trial.params == self.start for trial in complete(study)):
+            study.enqueue_trial(self.start)
+        columns = "trials", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "{task.fields[best]}"
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("trials", total=self.config.trials, best="")
+            while (done := len(complete(study))) < self.config.trials:
+                best = f"best mIoU {100 * study.best_value:.2f} %" if done else ""
+                progress.update(bar, completed=done, best=best)
+                self._round(study, min(self.config.trials - done, self.config.per_lattice))
+
+    def _round(self, study: optuna.Study, count: int) -> None:
+        free = study.sampler
+        trials = [study.ask()]
+        settings = [self._suggest(trials[0])]
+        shared = {key: value for key, value in trials[0].params.items() if key in SIGMAS}
+        study.sampler = PartialFixedSampler(shared, free)
+        for _ in range(count - 1):
+            trials.append(study.ask())
+            settings.append(self._suggest(trials[-1]))
+        study.sampler = free
+        for trial, found in zip(trials, self._score(settings), strict=True):
+            best = max(found, key=lambda rule: found[rule])
+            trial.set_user_attr("rules", found)
+            trial.set_user_attr("fusion", best)
+            study.tell(trial, found[best])
+
+    def _suggest(self, trial: Trial) -> CRFParameters:
+        for key, bounds in self.config.space.items():
+            suggest = trial.suggest_int if isinstance(bounds.low, int) else trial.suggest_float
+            suggest(str(key), bounds.low, bounds.high, log=bounds.get("log", False))
+        return presets.parameters({**self.preset, **values(trial.params)})
+
+    def _score(self, settings: list[CRFParameters]) -> list[dict[str, float]]:
+        """Per setting the mIoU of each rule."""
+        models = tuple(DenseCRF(parameters, self.config.guidance) for parameters in settings)
+
+        def predict(probs: torch.Tensor, rgb: Image) -> dict[tuple[int, str], torch.Tensor]:
+            answers = self.engine.submit([probs], [rgb], models).result()[0]
+            return {
+                (number, name): Variant(None, rule).labels(probs, after)
+                for number, after in enumerate(answers)
+                for name, rule in self.rules.items()
+            }
+
+        found = self._miou(predict)
+        return [{name: found[number, name] for name in self.rules} for number in range(len(settings))]
+
+    def _miou(self, predict: Callable[[torch.Tensor, Image], dict[Key, torch.Tensor]]) -> dict[Key, float]:
+        """Scores over all images of what `predict` makes of the probabilities and the rgb of one."""
+        summed: dict[Key, Any] = {}
+        for probs, rgb, target in self.images:
+            for key, labels in predict(probs.to(self.engine.device), rgb).items():
+                summed[key] = summed.get(key, 0) + confusion_matrix(labels.cpu(), target, len(VOC_CLASSES)).numpy()
+        return {key: scores(matrix).miou for key, matrix in summed.items()}
+
+
+def values(params: dict[str, Any]) -> dict[str, Any]:
+    """Optuna's values as they are tried and as the preset says them: four digits."""
+    return {key: value if isinstance(value, int) else float(f"{value:.4g}") for key, value in params.items()}
+
+
+def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that were scored."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

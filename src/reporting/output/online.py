@@ -1,0 +1,106 @@
+"""A comparison on Weights & Biases: the table and its figures as a run, and a saved view of the runs behind it."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from src.core.files import replacing
+from src.reporting.comparison import SCORES, TRIMAPS, Comparison
+from src.runs.folder import RunFolder
+from src.runs.wandb_run import dashboard_run, log_comparison, mode_of
+
+_SHOWN = ("miou", "pixel_accuracy", *TRIMAPS)
+
+
+def publish(table: Comparison, figures: dict[str, Figure], folder: Path, config: DictConfig) -> None:
+    """Log a report whose files are written, and make a view of its runs: on W&B with a key, else as a file."""
+    pictures = []
+    for name, figure in figures.items():
+        pictures.append(folder / f"{name}.png")
+        with replacing(pictures[-1]) as temporary:
+            figure.savefig(temporary, format="png", dpi=150)
+    with dashboard_run(config, RunFolder(folder), group=table.name) as run:
+        log_comparison(run, *_values(table), folder, pictures)
+        entity = run.entity
+    view = view_of(table)
+    with replacing(folder / "workspace.json") as temporary:
+        temporary.write_text(json.dumps(view, indent=2) + "\n")
+    if mode_of(config) == "online":
+        _save(view, config, entity)
+    else:
+        print(f"W&B: offline; the view that would be saved is described in {folder / 'workspace.json'}. With a key,")
+        print(f"wandb sync the folders runs/*/wandb/offline-* and {folder}/wandb/offline-*, then report again.")
+
+
+def _values(table: Comparison) -> tuple[list[str | int], list[list[Any]]]:
+    columns: list[str | int] = [
+        "row",
+        "seeds",
+        *_SHOWN,
+        "miou_low",
+        "miou_high",
+        "difference",
+        "difference_low",
+        "difference_high",
+    ]
+    rows: list[list[Any]] = []
+    for row in table.rows:
+        found = row.estimate
+        numbers = [math.nan] * (len(_SHOWN) + 2) if found is None else [
+            *(float(found.value[SCORES.index(name)]) for name in _SHOWN), float(found.low[0]), float(found.high[0]),
+        ]  # fmt: skip
+        change = row.difference
+        numbers += [math.nan] * 3 if change is None else [float(x[0]) for x in (change.value, change.low, change.high)]
+        rows.append([table.label(row), len(row.done), *numbers, row.p, row.verdict])
+    return [*columns, "p_holm", "verdict"], rows
+
+
+def view_of(table: Comparison) -> dict[str, Any]:
+    """A W&B workspace in plain words: sections of panels, each a kind, a title and the metrics it shows."""
+    variants = list(dict.fromkeys(row.variant for row in table.rows))
+    scores = [f"test/miou/{variant}" for variant in variants]
+    return {
+        "name": table.name,
+        "group": table.name,
+        "sections": [
+            {
+                "name": "Training",
+                "panels": [
+                    {"kind": "line", "title": "training loss", "metrics": ["train/loss"]},
+                    {"kind": "line", "title": "validation mIoU", "metrics": ["val/miou"]},
+                ],
+            },
+            {"name": "Scores", "panels": [{"kind": "bar", "title": "mIoU of every variant", "metrics": scores}]},
+        ],
+    }
+
+
+def _save(view: dict[str, Any], config: DictConfig, entity: str) -> None:
+    """Save the view as a workspace of the project; says what is missing if it cannot."""
+    try:
+        import wandb_workspaces.reports.v2 as panels
+        import wandb_workspaces.workspaces as workspaces
+    except ImportError:
+        print("W&B: for a saved workspace of these runs: pip install 'wandb-workspaces'", file=sys.stderr)
+        return
+    print(f"W&B: saved view {_workspace(view, config, entity, workspaces, panels).save().url}")
+
+
+def _workspace(view: dict[str, Any], config: DictConfig, entity: str, workspaces: Any, panels: Any) -> Any:
+    """The view as wandb-workspaces has it."""
+    kinds = {
+        "line": lambda panel: panels.LinePlot(title=panel["title"], x="epoch", y=panel["metrics"]),
+        "bar": lambda panel: panels.BarPlot(title=panel["title"], metrics=panel["metrics"]),
+    }
+    sections = [
+        workspaces.Section(
+            name=section["name"], is_open=True, panels=[kinds[panel["kind"]](panel) for panel in section["panels"]]
+        )
+        for section in view["sections"]
+    ]
+    return workspaces.Workspace(entity=entity, project=config.logger.project, name=view["name"], sections=sections)

@@ -1,0 +1,144 @@
+"""A comparison as one HTML page that needs nothing else: no network, no other file."""
+
+import base64
+import io
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from src.data.classes import VOC_CLASSES
+from src.reporting.collect import Cell, differing, read_counts
+from src.reporting.comparison import SCORES, Comparison, Row
+from src.reporting.output import formats
+from src.scoring.metrics import image_miou
+
+_TITLES = {
+    "forest": ("How large the differences are, and how sure", "A row whose interval crosses 0 is not separable."),
+    "boundaries": ("Near boundaries", "Where a CRF or a fusion rule moves pixels: close to the edges of objects."),
+    "classes": ("Per class", "The number is IoU in per cent, the colour its change to the baseline."),
+    "curves": ("Training", "Each line is a seed."),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The image on which a row is best or worst."""
+
+    text: str
+    source: str  # data URI
+
+
+def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]) -> str:
+    """The page as text; `commands` make the runs."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
+        table=table,
+        summary=formats.summary(table),
+        caption=formats.caption(table),
+        headings=[formats.HEADINGS[k] for k in formats.shown(table)],
+        rows=[(row, [(texts[k], keys[k]) for k in formats.shown(table)]) for row, texts, keys in _texts(table)],
+        figures=[(name, *_TITLES[name], _svg(name, figure)) for name, figure in figures.items()],
+        classes=_classes(table),
+        pictures=_pictures(table),
+        broken=[cell for cell in table.cells if not cell.is_done],
+        differences=_differences(table.cells),
+        commands=[*commands, *_own_commands(table.cells)],
+    )
+
+
+def _texts(table: Comparison) -> list[tuple[Row, list[str], list[str]]]:
+    return [(row, formats.columns(table, row), _sort_keys(table, row)) for row in table.rows]
+
+
+def _sort_keys(table: Comparison, row: Row) -> list[str]:
+    """What each column is sorted by: numbers where there are any."""
+    if row.estimate is None:
+        return ["" for _ in formats.HEADINGS]
+    found = [math.nan, len(row.done), row.estimate.value[0], row.estimate.seeds_sd[0]]
+    found += [0.0 if row.difference is None else row.difference.value[0], row.p, math.nan, row.estimate.value[1]]
+    found += list(row.estimate.value[2 : 2 + len(formats.HEADINGS) - 8])
+    texts = {0: table.label(row), 6: row.verdict}
+    return [texts.get(k, "" if math.isnan(value) else f"{value:.9g}") for k, value in enumerate(found)]
+
+
+def _svg(name: str, figure: Figure) -> str:
+    out = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
+    """Per class its IoU with interval in each row; classes that do not occur are left out."""
+    rows = [row for row in table.rows if row.estimate is not None]
+    found = []
+    for name in VOC_CLASSES:
+        score = SCORES.index(f"iou/{name}")
+        cells = [formats.interval(row.estimate, score) for row in rows if row.estimate is not None]
+        if any(cell != "–" for cell in cells):
+            found.append((name, cells))
+    return found
+
+
+def _pictures(table: Comparison) -> list[tuple[str, list[Picture]]]:
+    """Per row the pictures of its first seed."""
+    found = {table.label(row): _of_row(row.done[0], row.variant) for row in table.rows if row.done}
+    return [(label, pictures) for label, pictures in found.items() if pictures]
+
+
+def _of_row(cell: Cell, variant: str) -> list[Picture]:
+    assert cell.scored is not None
+    found = []
+    for end, (image, score) in _extremes(cell, variant).items():
+        path = cell.scored.panels / "extremes" / f"{variant}-{end}.webp"
+        if path.exists():
+            change = f"change to the network alone {100 * score:+.1f} points"
+            value = f"mIoU of this image {100 * score:.1f} %" if variant == "none" else change
+            found.append(Picture(f"{end}: {image}, {value}", _data_uri(path)))
+    return found
+
+
+def _extremes(cell: Cell, variant: str) -> dict[str, tuple[str, float]]:
+    """Id and score of the images on which a variant is best and worst, as those drawn."""
+    assert cell.scored is not None
+    counts = read_counts(cell.scored)
+    score = image_miou(counts.matrices[variant])
+    if variant != "none":
+        score = score - (image_miou(counts.matrices["none"]) if "none" in counts.matrices else 0)
+    if np.isnan(score).all():
+        return {}
+    picks = {"best": int(np.nanargmax(score)), "worst": int(np.nanargmin(score))}
+    return {end: (counts.ids[k], float(score[k])) for end, k in picks.items()}
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _differences(cells: list[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Names of the distinct configs, and per key that differs the value in each."""
+    keys = differing(cells)
+    distinct: dict[tuple[str, ...], str] = {}
+    for cell in cells:
+        if cell.content:
+            values = tuple(str(cell.content.get(key, "")) for key in keys)
+            name = " ".join(word for word in cell.label.split() if not word.startswith("seed=")) or cell.label
+            distinct.setdefault(values, name)
+    return list(distinct.values()), [(key, [values[k] for values in distinct]) for k, key in enumerate(keys)]
+
+
+def _own_commands(cells: list[Cell]) -> list[str]:
+    """For runs that were named by their folders: how to score each again."""
+    return [
+        f"python -m src.evaluate run={c.run.path}" for c in cells if not c.options and c.run and c.run.best.exists()
+    ]

@@ -1,0 +1,179 @@
+"""Figures of a comparison: readable in print, in colours that the colour-blind tell apart (Okabe and Ito 2008)."""
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from src.data.classes import VOC_CLASSES
+from src.reporting.comparison import SCORES, Comparison, Row
+from src.scoring.metrics import RADII
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_LINES = ("-", "--", "-.", ":")
+_MARKS = {"better": ("^", "#0072B2"), "worse": ("v", "#D55E00"), "not separable": ("o", "#666666"), "": ("D", "black")}
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_MOST_LINES = len(_COLOURS)
+
+
+def all_of(table: Comparison) -> dict[str, Figure]:
+    """Figures by file name; those that the runs give nothing for are left out."""
+    with rc_context(_STYLE):
+        found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
+        return {name: figure for name, figure in {**found, "curves": curves(table)}.items() if figure is not None}
+
+
+def forest(table: Comparison) -> Figure | None:
+    """MIoU of each row and its difference to the baseline, with 95 % intervals."""
+    rows = [row for row in table.rows if row.estimate is not None]
+    if not rows:
+        return None
+    figure = Figure(figsize=(8, 1.1 + 0.24 * len(rows)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    heights = np.arange(len(rows))[::-1]
+    for row, height in zip(rows, heights, strict=True):
+        mark, colour = _MARKS[row.verdict]
+        assert row.estimate is not None
+        _whisker(left, row.estimate.value[0], row.estimate.low[0], row.estimate.high[0], height, mark, colour)
+        if row.difference is not None:
+            found = row.difference
+            _whisker(right, found.value[0], found.low[0], found.high[0], height, mark, colour)
+    right.axvline(0, color="black", linewidth=0.8)
+    left.set_yticks(heights, [table.label(row) for row in rows])
+    left.set_ylim(-0.7, len(rows) - 0.3)
+    left.set_xlabel("mIoU, % (95 % interval)")
+    base = table.label(table.baseline) if table.baseline is not None else "baseline"
+    right.set_xlabel(f"change to {base}, points (paired)")
+    for axes in (left, right):
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+    for name in ("better", "worse", "not separable"):
+        mark, colour = _MARKS[name]
+        right.plot([], [], mark, color=colour, label=name, markersize=5)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False)
+    return figure
+
+
+def _whisker(axes: Axes, value: float, low: float, high: float, height: float, mark: str, colour: str) -> None:
+    axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=1.4)
+    axes.plot([100 * value], [height], mark, color=colour, markersize=5)
+
+
+def classes(table: Comparison) -> Figure | None:
+    """IoU per class and row in per cent; the colour is the difference to the baseline."""
+    rows = [row for row in table.rows if row.estimate is not None]
+    if not rows:
+        return None
+    first = SCORES.index(f"iou/{VOC_CLASSES[0]}")
+    values = 100 * np.array([row.estimate.value[first:] for row in rows if row.estimate is not None])
+    change = np.array(
+        [100 * row.difference.value[first:] if row.difference else np.zeros(len(VOC_CLASSES)) for row in rows]
+    )
+    seen = ~np.isnan(values).all(0)
+    most = max(1.0, float(np.nanquantile(np.abs(change), 0.98)))
+    figure = Figure(figsize=(2.2 + 0.36 * seen.sum(), 1.6 + 0.22 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(change[:, seen], cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+    for y, x in np.ndindex(values[:, seen].shape):
+        value, strong = values[:, seen][y, x], abs(change[:, seen][y, x]) > 0.65 * most
+        text = "" if np.isnan(value) else f"{value:.0f}"
+        axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if strong else "black")
+    axes.set_xticks(
+        range(seen.sum()), [name for name, kept in zip(VOC_CLASSES, seen, strict=True) if kept], rotation=60
+    )
+    axes.set_yticks(range(len(rows)), [table.label(row) for row in rows])
+    figure.colorbar(picture, ax=axes, label="change to baseline, points", fraction=0.03, pad=0.01)
+    return figure
+
+
+def boundaries(table: Comparison) -> Figure | None:
+    """Difference of mIoU to the baseline within so many pixels of a boundary, and over the whole image."""
+    rows = _telling([row for row in table.rows if row.difference is not None])
+    if not rows or table.baseline is None:
+        return None
+    order = [2 + k for k in range(len(RADII))] + [0]
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    for k, row in enumerate(rows):
+        assert row.difference is not None
+        shift = 0.5 * (k / max(1, len(rows) - 1) - 0.5) if len(rows) > 1 else 0.0
+        x = np.arange(len(order)) + shift
+        value, low, high = (100 * getattr(row.difference, key)[order] for key in ("value", "low", "high"))
+        if np.isnan(value[:-1]).any():
+            return None
+        axes.errorbar(
+            x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=_COLOURS[k],
+            linestyle=_LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=table.label(row),
+        )  # fmt: skip
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xticks(range(len(order)), [*(f"{radius} px" for radius in RADII), "whole image"])
+    axes.set_xlabel("distance to a boundary of the truth, up to")
+    axes.set_ylabel(f"change of mIoU to\n{table.label(table.baseline)}, points")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def _telling(rows: list[Row]) -> list[Row]:
+    """As many rows as a figure can tell apart: the best and the worst of them."""
+    if len(rows) <= _MOST_LINES:
+        return rows
+    half = _MOST_LINES // 2
+    ranked = sorted(rows, key=lambda row: float(row.estimate.value[0]) if row.estimate else 0.0, reverse=True)
+    return [*ranked[:half], *ranked[-half:]]
+
+
+def curves(table: Comparison) -> Figure | None:
+    """Training loss and validation mIoU over epochs: a line per seed, a colour per network."""
+    networks: dict[str, list[Path]] = {}
+    for row in table.rows:
+        for cell in row.cells:
+            if cell.run is not None and cell.run.metrics.exists():
+                paths = networks.setdefault(row.network or "network", [])
+                if cell.run.metrics not in paths:
+                    paths.append(cell.run.metrics)
+    if not networks:
+        return None
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, (network, paths) in enumerate(list(networks.items())[:_MOST_LINES]):
+        for number, path in enumerate(paths):
+            for axes, key, factor in ((left, "train/loss", 1), (right, "val/miou", 100)):
+                epochs, values = _series(path, key)
+                style: dict[str, Any] = {
+                    "color": _COLOURS[k],
+                    "linestyle": _LINES[k % 4],
+                    "linewidth": 1.0,
+                    "alpha": 0.85,
+                }
+                label = network if number == 0 and axes is left else None
+                axes.plot(epochs, factor * np.asarray(values), label=label, **style)
+    left.set_ylabel("training loss (each row's own)")
+    right.set_ylabel("validation mIoU, %")
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.grid(color="#eeeeee", linewidth=0.6)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    return figure
+
+
+def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
+    """Epochs, counted from 1, and values of a metric, those epochs that have it."""
+    epochs, values = [], []
+    with suppress(OSError), path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row.get(key):
+                epochs.append(int(row["epoch"]) + 1)
+                values.append(float(row[key]))
+    return epochs, values

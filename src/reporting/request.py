@@ -1,0 +1,91 @@
+"""What a report is asked for: the runs of a table, of any sweep, or in given folders."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from src.core.command import sentence
+from src.core.compose import TABLES
+from src.core.errors import InputError
+from src.reporting.collect import Cell, of_folders, of_jobs
+from src.reporting.comparison import Comparison, compare
+from src.runs.jobs import expand
+
+
+@dataclass(frozen=True)
+class Question:
+    """A comparison that was asked for.
+
+    Attributes:
+        name: for files and titles.
+        text: the question in words.
+        baseline: what the rows are compared with; None is the first.
+        cells: the runs.
+        commands: that make the runs.
+    """
+
+    name: str
+    text: str
+    baseline: str | None
+    cells: list[Cell]
+    commands: list[str]
+
+    def compare(self, resamples: int) -> Comparison:
+        """The table that answers it."""
+        return compare(self.cells, name=self.name, question=self.text, baseline=self.baseline, resamples=resamples)
+
+
+def asked(config: DictConfig) -> Question:
+    """The question of a config composed from `conf/report.yaml`.
+
+    Raises:
+        InputError: nothing is asked, options that make no sweep, or folders without runs.
+    """
+    words = [str(word) for word in config.options]
+    if len(words) == 1 and words[0].startswith("runs="):
+        return of_runs([Path(path) for path in words[0].removeprefix("runs=").strip("[]").split(",")], config)
+    try:
+        jobs = expand(words)
+    except HydraException as error:
+        own = [str(key) for key in config if key != "options"]
+        raise InputError(sentence(error, "train", words, besides=own)) from error
+    return of_sweep(of_jobs(jobs), words, title=config.title, text=config.question, baseline=config.baseline)
+
+
+def of_sweep(
+    cells: list[Cell],
+    words: list[str],
+    *,
+    title: str | None = None,
+    text: str | None = None,
+    baseline: str | None = None,
+) -> Question:
+    """The question of a sweep's cells, made by the words of one command line; a table's own unless told otherwise."""
+    content = next((cell.content for cell in cells if cell.content), {})
+    chosen = dict(word.partition("=")[::2] for word in words).get("table")
+    table = read_table(chosen) if chosen else {}
+    name = title or f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}"
+    swept = dict.fromkeys(word.partition("=")[0] for cell in cells for word in cell.label.split())
+    keys = ", ".join(key for key in swept if key != "seed") or "seeds"
+    text = text or table.get("question") or f"What do {keys} change?"
+    multirun = "" if chosen else "-m "
+    command = f"python -m src.train {multirun}{shlex.join(words)}"
+    return Question(name, text, baseline or table.get("baseline"), cells, [command])
+
+
+def read_table(name: str) -> dict[str, str]:
+    """The entry `table` of `experiments/table/NAME.yaml`."""
+    content = OmegaConf.to_container(OmegaConf.load(TABLES / f"{name}.yaml"))
+    assert isinstance(content, dict)
+    return dict(content["table"])
+
+
+def of_runs(paths: list[Path], config: DictConfig) -> Question:
+    """The question of the runs in folders."""
+    cells = of_folders(paths)
+    name = config.title or "-".join(path.name for path in paths)[:60]
+    text = config.question or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
+    return Question(name, text, config.baseline, cells, [])

@@ -1,0 +1,37 @@
+"""What a finished run shows on the screen, from the content of its `results.json`."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from src.runs.folder import RunFolder
+
+
+def variants_table(results: dict[str, Any]) -> Table:
+    """Mean IoU and pixel accuracy per variant in per cent, with the difference of mIoU to `none`."""
+    rows = results["variants"]
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("variant", overflow="fold")
+    for heading in ("mIoU %", "to none", "pixel acc. %"):
+        table.add_column(heading, justify="right")
+    base = rows.get("none", {}).get("miou")
+    for name, row in rows.items():
+        difference = "" if base is None or name == "none" else f"{100 * (row['miou'] - base):+.4f}"
+        table.add_row(name, f"{100 * row['miou']:.4f}", difference, f"{100 * row['pixel_accuracy']:.4f}")
+    return table
+
+
+def show(folder: RunFolder, console: Console) -> None:
+    """The table of a folder with results, and where the files are."""
+    results = folder.read_results()
+    title = f"{results['images']} images of {results['data']}, protocol {results['protocol']}"
+    crf = f", CRF {results['crf']['name']}" if results["crf"]["effective_sigma_rgb"] else ""
+    console.print(f"\n[bold]{title}{crf}[/bold]", soft_wrap=True)
+    console.print(variants_table(results))
+    console.print(f"run folder  {folder.path}", soft_wrap=True)
+    if folder.panels.is_dir():
+        console.print(f"pictures    {folder.panels}", soft_wrap=True)
+    if folder.best.exists():
+        console.print(f"score again python -m src.evaluate run={folder.path}\n", soft_wrap=True)

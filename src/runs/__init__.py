@@ -1,0 +1,1 @@
+"""What a run is on disk, and the checks of what is asked for."""

@@ -1,0 +1,191 @@
+"""Checks of a composed config, before anything heavy is imported: one function per command. No torch."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from src.core.compose import read_config
+from src.core.errors import InputError
+from src.core.names import Table, load_plugins, missing_plugins
+from src.core.values import check_choice, check_keys, check_whole
+from src.crf.model import GUIDANCES
+from src.crf.pydensecrf import require
+from src.data.sources.table import SOURCES
+from src.models.tables import BACKBONES, HEADS, LOSSES
+from src.runs.checks.recipe import PROTOCOLS, check_recipe
+from src.runs.checks.trainer import check_trainer
+from src.runs.checks.variants import check_fusion_options, check_variants, need_network
+from src.scoring import presets
+from src.scoring.fusion import RULES
+
+ENGINES = ("auto", "numba", "torch", "pydensecrf")
+MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
+
+
+def prepare(config: DictConfig) -> None:
+    """Complete a composed config: write out presets and products of variants, import plugins and note their content."""
+    with open_dict(config):
+        if "variants" in config:
+            config.variants = presets.expand(config.variants)
+        config.plugins = load_plugins(config.get("plugins"))
+
+
+def check_train(config: DictConfig) -> None:
+    """Raise InputError for what cannot be trained."""
+    recipe = config.recipe
+    check_network(config)
+    check_training(config)
+    if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
+        raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
+    check_whole("jobs", config.jobs, least=1)
+    if config.overwrite and config.resume not in (None, "auto"):
+        raise InputError(
+            "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
+        )
+    _common(config)
+    if config.keep_logits and (needy := need_network(config.variants)):
+        raise InputError(
+            f"keep_logits: variants {', '.join(needy)} look more than once, so they need the network itself."
+        )
+
+
+def check_evaluate(config: DictConfig) -> None:
+    """Raise InputError for what cannot be scored."""
+    _source(config)
+    if config.keep_logits is not None and config.logits is not None:
+        raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
+    _common(config)
+
+
+def _source(config: DictConfig) -> None:
+    """Raise InputError unless exactly one source of predictions is given and exists, and its protocol does."""
+    given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
+    if len(given) != 1:
+        raise InputError(
+            f"give exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: {', '.join(given) or 'none'}."
+        )
+    path = Path(config[given[0]])
+    if not path.exists():
+        raise InputError(f"{given[0]}={path}: does not exist.")
+    if given[0] != "checkpoint" and not path.is_dir():
+        raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
+    if config.protocol is not None:
+        check_choice("protocol", config.protocol, PROTOCOLS)
+    for word in HydraConfig.get().overrides.task:
+        if re.match(r"[+~]*recipe\b", word):
+            raise InputError(f"{word}: the recipe belongs to the training; the protocol of scoring is protocol=.")
+
+
+def check_tune(config: DictConfig) -> None:
+    """Raise InputError for a search that cannot be run."""
+    _source(config)
+    check_choice("split", config.split, ("train", "val"))
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError("trainer.devices: the search runs in one process; leave it out.")
+    check_choice("guidance", config.guidance, GUIDANCES)
+    for key in ("images", "trials", "per_lattice"):
+        check_whole(key, config[key], least=1)
+    check_whole("seed", config.seed, least=0)
+    if not config.space:
+        raise InputError("space is empty: nothing would be searched.")
+    for key, bounds in config.space.items():
+        check_choice("space", key, [name for name in presets.PARAMETERS if name != "label_floor"])
+        check_keys(f"space.{key}", bounds, ("low", "high", "log"))
+        whole = key == "iterations"
+        for side in ("low", "high"):
+            value = bounds.get(side)
+            if not isinstance(value, int if whole else float) or value < 0 or (bounds.get("log") and value == 0):
+                kind = "a whole number" if whole else "a number with a decimal point"
+                raise InputError(f"space.{key}.{side}={value}: must be {kind}, 0 or more; above 0 with log.")
+        if bounds.low > bounds.high:
+            raise InputError(f"space.{key}: low={bounds.low} lies above high={bounds.high}.")
+    for rule, options in config.fusion.items():
+        if rule != "alone":
+            check_choice("fusion", rule, RULES.names)
+            check_fusion_options(f"fusion.{rule}", str(rule), dict(options or {}))
+    if not config.fusion:
+        raise InputError("fusion is empty: nothing would be scored; `alone: {}` is the CRF without fusion.")
+    check_trainer(config.trainer)
+    check_crf(config.crf)
+    check_data_set(config)
+
+
+def check_report(config: DictConfig) -> None:
+    """Raise InputError for a report that cannot be made."""
+    check_whole("resamples", config.resamples, least=100)
+    if not config.options:
+        raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
+
+
+def check_network(config: DictConfig) -> None:
+    """Raise InputError for a network that there is not."""
+    check_choice("head.output_stride", config.head.output_stride, (8, 16))
+    _check_name(BACKBONES, config.backbone.get("kind"), config)
+    _check_name(HEADS, config.head.name, config)
+    check_folder_name("backbone.name", config.backbone.name)
+
+
+def check_training(config: DictConfig) -> None:
+    """Raise InputError for a loss or recipe that nothing can be trained with."""
+    recipe, terms = config.recipe, config.loss.get("terms") or {}
+    check_recipe(recipe)
+    check_folder_name("recipe.name", recipe.name)
+    for loss in (config.loss, *(term.loss for term in terms.values())):
+        _check_name(LOSSES, loss.get("name"), config)
+    if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
+        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
+    check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *(f"val/loss/{term}" for term in terms)))
+    check_whole("seed", config.seed, least=0)
+
+
+def check_data_set(config: DictConfig) -> None:
+    """Raise InputError for a data set that there is not, or limits that are none."""
+    _check_name(SOURCES, config.data.get("source"), config)
+    check_folder_name("data.name", config.data.name)
+    for key in ("train_limit", "val_limit"):
+        if config.data[key] is not None:
+            check_whole(f"data.{key}", config.data[key], least=1)
+
+
+def check_crf(crf: DictConfig) -> None:
+    """Raise InputError for a CRF that cannot be run."""
+    check_choice("crf.engine", crf.engine, ENGINES)
+    if crf.engine == "pydensecrf":
+        require()
+    check_folder_name("crf.name", crf.name)
+    presets.parameters(crf)
+
+
+def check_folder_name(key: str, value: Any) -> None:
+    """Raise InputError for a name that could not be part of a folder's."""
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]{0,99}", value):
+        raise InputError(f"{key}={value}: must be at most 100 letters, digits and . + - _, no space, no slash.")
+
+
+def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
+    """Raise InputError for a name that is in no table, with the plugin that a run had it from."""
+    if value in table.names:
+        return
+    wanted = missing_plugins(config.plugins) or _plugins_before(config)
+    if wanted:
+        way_out = f"it came from a plugin that is not loaded: add plugins={','.join(wanted)} to the command"
+    else:
+        way_out = f"not one of {', '.join(table.names)}; code of your own comes in by plugins=FILE.py"
+    raise InputError(f"{table.key}={value}: {way_out}.")
+
+
+def _plugins_before(config: DictConfig) -> list[str]:
+    """The plugins that the run of this name was trained with."""
+    before = Path(str(config.get("runs"))) / str(config.get("name")) / "config.yaml"
+    return missing_plugins(read_config(before).get("plugins")) if before.is_file() else []
+
+
+def _common(config: DictConfig) -> None:
+    check_trainer(config.trainer)
+    check_whole("panels", config.panels, least=0)
+    check_crf(config.crf)
+    check_data_set(config)
+    check_variants(config.variants)

@@ -1,0 +1,47 @@
+"""What a config asks for, as a hash: equal for runs that ask the same of the same data. Imports no torch."""
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.scoring.presets import tuned_on
+
+# What does not change a result: where things lie and go, how they are shown, on what they run.
+_NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits", "output")
+_ADDRESSES = ("url", "sbd_url", "download")  # of the data; its checksums stay
+_TRAINER_IDENTITY = ("precision", "max_time")
+
+
+def identity(config: DictConfig) -> str:
+    """Eight hex digits of the SHA-256 of the resolved config; equal for runs that ask the same of the same data."""
+    return _hash(circumstances_left_out(config))
+
+
+def training_identity(config: DictConfig) -> str:
+    """The same of what a network is trained with: without the CRF and the variants it is scored with afterwards."""
+    asked = {key: value for key, value in circumstances_left_out(config).items() if key not in ("crf", "variants")}
+    left_out = {name: sorted(ids) for name, ids in tuned_on(config).items()}  # of the images that choose the best epoch
+    return _hash({**asked, "left_out": left_out} if left_out else asked)
+
+
+def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
+    """The resolved config without what does not change a result."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}
+    kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
+    kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
+    kept["data"]["prepare"] = {k: v for k, v in content["data"].get("prepare", {}).items() if k not in _ADDRESSES}
+    kept["plugins"] = sorted((content.get("plugins") or {}).values())  # by their content, wherever they lie
+    return kept
+
+
+def evaluation_name(config: DictConfig) -> str:
+    """Of a folder of scores: the data, the CRF, and a hash of all that was asked."""
+    return f"{config.data.name}-{config.crf.name}-{identity(config)}"
+
+
+def _hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,208 @@
+"""Run folders: their name, their files, and how these are written. Imports no torch.
+
+A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `training.json`, `confusion.npz`, `trimap.npz`,
+`panels/` and `results.json`, which is written last and whole: where it lies, the run is done.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from src.core.errors import InputError
+from src.core.files import read_json, replacing, write_arrays, write_json
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of a run, and reading and writing of those that are not Lightning's."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best epoch by the monitor."""
+        return self.path / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint of the last completed epoch."""
+        return self.path / "last.ckpt"
+
+    @property
+    def confusion(self) -> Path:
+        """`ids` (N,) and per variant (N, C, C) int64."""
+        return self.path / "confusion.npz"
+
+    @property
+    def trimaps(self) -> Path:
+        """Per variant (N, len(RADII), 2, C) int32 hits and unions near boundaries, images as in `confusion`."""
+        return self.path / "trimap.npz"
+
+    @property
+    def panels(self) -> Path:
+        """Pictures."""
+        return self.path / "panels"
+
+    @property
+    def results(self) -> Path:
+        """Scores and provenance; present only when the run is done."""
+        return self.path / "results.json"
+
+    @property
+    def ending(self) -> Path:
+        """How the training ended, there when it has: the best epoch, the steps made, what stopped it."""
+        return self.path / "training.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the last attempt failed; not there if none was made or it went well."""
+        return self.path / "failed.txt"
+
+    @property
+    def log(self) -> Path:
+        """What the run printed, if a sweep started it."""
+        return self.path / "log.txt"
+
+    @property
+    def logits(self) -> Path:
+        """The network's logits for the validation images, if they are kept."""
+        return self.path / "logits"
+
+    @property
+    def dashboard_id(self) -> Path:
+        """The id of the run on W&B, under which a resumed run goes on."""
+        return self.path / "wandb.id"
+
+    def read_results(self) -> dict[str, Any]:
+        """The content of `results.json`."""
+        content = read_json(self.results)
+        if content is None:
+            raise InputError(f"{self.results} is missing: the run is not finished; resume=last goes on.")
+        return content
+
+    def read_ending(self) -> dict[str, Any] | None:
+        """The content of `training.json`, or None while the training has not ended."""
+        return read_json(self.ending)
+
+    def write_ending(self, content: Mapping[str, Any]) -> None:
+        """Write `training.json`."""
+        write_json(self.ending, content)
+
+    def write_results(
+        self,
+        results: Mapping[str, Any],
+        ids: list[str],
+        matrices: Mapping[str, npt.NDArray[np.int64]],
+        trimaps: Mapping[str, npt.NDArray[np.int32]],
+    ) -> None:
+        """Write the counts per image, then `results.json`, each whole."""
+        counts: dict[Path, Mapping[str, npt.NDArray[Any]]] = {self.confusion: matrices, self.trimaps: trimaps}
+        for path, found in counts.items():
+            write_arrays(path, chain([("ids", np.array(ids))], found.items()))
+        write_json(self.results, results)
+
+    def write_config(self, config: DictConfig) -> None:
+        """Write the resolved config."""
+        with replacing(self.config) as temporary:
+            temporary.write_text(OmegaConf.to_yaml(config, resolve=True))
+
+    def create(self) -> None:
+        """Make the folder and see that it can be written to."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink(missing_ok=True)  # another process may have been here
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot write the run folder ({error.strerror}); choose another with runs=FOLDER."
+            ) from error
+
+    @contextmanager
+    def attempt(self, *, first: bool) -> Iterator[None]:
+        """Hold the folder, made if needed; an error that ends the block is left in `failed.txt`.
+
+        Args:
+            first: of the processes that work together; the others hold nothing. Where one of them has failed before,
+                the errors of the rest are consequences: the first says what happened, the others are silent.
+
+        Raises:
+            InputError: the folder cannot be written to, or somebody else works in it.
+        """
+        self.create()
+        if not first:
+            # Not with 1: a launcher ends the first one where others have failed.
+            with self._telling(others=lambda _: SystemExit(0)):
+                yield
+            return
+        try:
+            with FileLock(self.path / ".lock", blocking=False):
+                self.failure.unlink(missing_ok=True)
+                with self._telling(others=InputError):
+                    yield
+        except Timeout:
+            raise InputError(f"{self.path}: another process is at work in this run folder.") from None
+
+    @contextmanager
+    def _telling(self, *, others: Callable[[str], BaseException]) -> Iterator[None]:
+        """Leave an error in `failed.txt`, or raise `others` of what another process has left there."""
+        try:
+            yield
+        except Exception as error:
+            if self.failure.exists():
+                raise others(self.failure.read_text().strip()) from error
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            self.fail(f"{kind}{error}")
+            raise
+
+    def fail(self, reason: str) -> None:
+        """Leave why the run failed, if that is possible: the reason itself must not be lost."""
+        with suppress(OSError), replacing(self.failure) as temporary:
+            temporary.write_text(reason.strip() + "\n")
+
+    def is_held(self) -> bool:
+        """Whether a process is at work in the folder."""
+        if not self.path.is_dir():
+            return False
+        try:
+            with FileLock(self.path / ".lock", blocking=False):
+                return False
+        except Timeout:
+            return True
+
+    def clear(self) -> None:
+        """Delete what an earlier run left, `results.json` first."""
+        for file in (
+            self.results,
+            self.confusion,
+            self.trimaps,
+            self.failure,
+            self.ending,
+            self.best,
+            self.last,
+            self.metrics,
+            self.dashboard_id,
+            self.config,
+        ):
+            file.unlink(missing_ok=True)
+        for folder in (self.panels, self.logits, self.path / "evaluations"):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,102 @@
+"""Jobs of a sweep: composed, checked, and what has become of them, all from config and run folders. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.core.compose import composing
+from src.core.errors import InputError
+from src.runs.checks.commands import check_train, prepare
+from src.runs.folder import RunFolder
+from src.runs.state import run_folder, scored_folder, state
+
+Standing = Literal["invalid", "new", "unfinished", "trained", "done", "failed", "running"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a sweep.
+
+    Attributes:
+        options: the words of the command line that make it.
+        label: those that differ between the jobs of the sweep.
+        config: resolved; None where the options make none.
+        problem: why the job cannot be run; None where it can.
+    """
+
+    options: tuple[str, ...]
+    label: str
+    config: DictConfig | None
+    problem: str | None
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Its run folder, whether it is there or not."""
+        return run_folder(self.config) if self.config is not None else None
+
+    @property
+    def scored(self) -> RunFolder | None:
+        """The folder of its scores, inside its run folder if that was scored with other variants before."""
+        return scored_folder(self.config, run_folder(self.config)) if self.config is not None else None
+
+    def standing(self) -> tuple[Standing, str]:
+        """What has become of it, and why where that is nothing good."""
+        if self.problem is not None or self.config is None:
+            return "invalid", self.problem or ""
+        folder = run_folder(self.config)
+        try:
+            found: Standing = state(self.config, folder)
+        except InputError as error:
+            return "invalid", str(error)
+        if found != "done" and folder.is_held():
+            return "running", ""
+        if found != "done" and folder.failure.exists():
+            return "failed", folder.failure.read_text().strip()
+        return found, ""
+
+
+def expand(words: Sequence[str]) -> list[Job]:
+    """The jobs that `python -m src.train -m WORDS` makes, in its order.
+
+    Raises:
+        HydraException: words that make no config at all.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    with composing():
+        words = [*words, "hydra.mode=RUN"]
+        fixed = [word for word in words if not _sweeps(word)]
+        params = compose("train", overrides=fixed, return_hydra_config=True).hydra.sweeper.get("params") or {}
+        axes = [f"{key}={value}" for key, value in params.items()]
+        parsed = OverridesParser.create().parse_overrides([*axes, *words])
+        (batch,) = BasicSweeper.split_arguments(parsed, None)
+    return compose_all(batch)
+
+
+def _sweeps(word: str) -> bool:
+    return bool(OverridesParser.create().parse_override(word).is_sweep_override())
+
+
+def compose_all(batch: Sequence[Sequence[str]]) -> list[Job]:
+    """A job of each list of options, checked as `src.train` would."""
+    common = set(batch[0]).intersection(*batch) if len(batch) > 1 else set()
+    return [_job(tuple(options), " ".join(word for word in options if word not in common)) for options in batch]
+
+
+def _job(options: tuple[str, ...], label: str) -> Job:
+    config = None
+    try:
+        with composing():
+            config = compose("train", overrides=list(options))
+        prepare(config)
+        OmegaConf.resolve(config)
+        check_train(config)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        return Job(options, label, config, str(error).partition("\nConfig search path")[0].strip())
+    return Job(options, label, config, None)

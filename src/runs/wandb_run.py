@@ -1,0 +1,140 @@
+"""Runs on Weights & Biases: how they start and end, and what a scored network logs. Imports no torch."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import wandb
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from src.core.files import replacing
+from src.crf.model import Image
+from src.data.classes import VOC_CLASSES
+from src.runs.folder import RunFolder
+from src.scoring.metrics import Matrix, scores, trimap_miou
+
+_LABELS = dict(enumerate(VOC_CLASSES)) | {255: "void"}
+_NO_TAGS = ("table", "logger", "runs", "jobs", "resume", "overwrite", "panels", "hydra", "options", "output")
+_LONGEST_TAG = 64  # characters; W&B refuses longer ones
+
+
+@contextmanager
+def dashboard_run(config: DictConfig, folder: RunFolder, *, group: str | None = None) -> Iterator[Any]:
+    """A W&B run that never prompts and is always finished, as failed where the block raises.
+
+    Online where a key is at hand (WANDB_API_KEY or netrc), else offline with a word on how to upload it later. Its job
+    type is the command, its group the table, its tags what a sweep varies (all that was typed, where none does).
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    mode = mode_of(config)
+    if mode == "offline" and config.logger.mode == "online":
+        print(
+            f"W&B: no API key, so this run stays offline; to upload it later: wandb sync {folder.path}/wandb/offline-*"
+        )
+    run = wandb.init(
+        project=config.logger.project,
+        entity=config.logger.entity,
+        group=config.logger.group or group or (config.get("table") or {}).get("name"),
+        job_type=HydraConfig.get().job.config_name,
+        tags=[*config.logger.tags, *_axes()],
+        name=folder.path.name,
+        id=_run_id(folder),
+        resume="allow" if mode == "online" else None,
+        dir=folder.path,
+        mode=mode,  # type: ignore[arg-type]  # checked by W&B
+        config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+        settings=wandb.Settings(console="off", disable_git=True),
+    )
+    failed = True
+    try:
+        yield run
+        failed = False
+    finally:
+        run.finish(exit_code=int(failed))
+
+
+def mode_of(config: DictConfig) -> str:
+    """Online, offline or disabled: what the environment says, then the config; never online without a key."""
+    mode: str = os.environ.get("WANDB_MODE") or config.logger.mode
+    return "offline" if mode == "online" and not _has_key() else mode
+
+
+def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Image]) -> None:
+    """An image (H, W, 3) with masks (H, W) uint8 as overlays that can be switched on and off."""
+    overlays = {name: {"mask_data": mask, "class_labels": _LABELS} for name, mask in masks.items()}
+    run.log({f"panels/{image_id}": wandb.Image(rgb, masks=overlays, caption=image_id)})
+
+
+def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, Any]) -> None:
+    """Final scores as the run's summary; per variant IoU per class, and the confusion matrix as shares of the truth."""
+    rows = []
+    for name, stack in matrices.items():
+        result = scores(stack)
+        run.summary[f"test/miou/{name}"] = result.miou
+        run.summary[f"test/pixel_accuracy/{name}"] = result.pixel_accuracy
+        for radius, value in trimap_miou(trimaps[name]).items():
+            run.summary[f"test/trimap_miou_{radius}px/{name}"] = value
+        rows += [[name, label, float(iou)] for label, iou in zip(VOC_CLASSES, result.iou, strict=True)]
+        total = stack.sum(0)
+        shares = total / np.maximum(total.sum(1, keepdims=True), 1)
+        cells = [[VOC_CLASSES[i], *map(float, shares[i])] for i in range(len(VOC_CLASSES))]
+        run.log({f"confusion/{name}": wandb.Table(["truth", *VOC_CLASSES], cells)})
+    run.log({"iou_per_class": wandb.Table(["variant", "class", "iou"], rows)})
+
+
+def log_comparison(
+    run: Any, columns: list[str | int], rows: list[list[Any]], folder: Path, figures: Sequence[Path]
+) -> None:
+    """A table of a report and its figures, and the report's files as an artifact.
+
+    Args:
+        run: of W&B.
+        columns: headings.
+        rows: values.
+        folder: of the report.
+        figures: PNG files.
+    """
+    run.log({"comparison": wandb.Table(columns, rows)})
+    run.log({f"figures/{path.stem}": wandb.Image(str(path)) for path in figures})
+    artifact = wandb.Artifact(f"report-{folder.name}", type="report")
+    for file in sorted(folder.glob("*.*")):
+        if file.is_file() and file != RunFolder(folder).dashboard_id:
+            artifact.add_file(str(file))
+    run.log_artifact(artifact)
+
+
+def _axes() -> list[str]:
+    """The overrides of this job that its table sweeps; without a table all that say what is asked."""
+    hydra = HydraConfig.get()
+    swept = hydra.sweeper.get("params") or {}
+    words = [word for word in hydra.overrides.task if len(word) <= _LONGEST_TAG]
+    if swept:
+        return [word for word in words if word.partition("=")[0] in swept]
+    return [word for word in words if word.partition("=")[0].partition(".")[0] not in _NO_TAGS]
+
+
+def _run_id(folder: RunFolder) -> str:
+    """One id per run folder: a resumed run goes on under it, an evaluation or a repetition has its own."""
+    if not folder.dashboard_id.exists():
+        with replacing(folder.dashboard_id) as temporary:
+            temporary.write_text(secrets.token_hex(4))
+    return folder.dashboard_id.read_text()
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,86 @@
+"""Counting of pixels per true and predicted class: confusion matrices, also of bands around boundaries."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from src.data.classes import VOID
+from src.scoring.metrics import RADII, Matrix
+
+_CELLS = 2**22  # pixels of all variants that are counted at once: 32 MB
+
+
+def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """Count pixels per (true class, predicted class), void left out.
+
+    Args:
+        labels: (..., H, W) int64 in [0, C).
+        target: same shape, int64 in [0, C) or 255.
+        num_classes: C.
+
+    Returns:
+        (C, C) int64; rows are the truth.
+    """
+    return multiclass_confusion_matrix(labels, target, num_classes, ignore_index=VOID, validate_args=False).long()
+
+
+def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """How far pixels lie from a boundary of the truth: trimaps of several widths at once (Kohli et al. 2009, sec. 5).
+
+    Args:
+        target: (H, W) labels in [0, C) or 255.
+
+    Returns:
+        (H, W): the number of `RADII` too small for the pixel, so that ring k and those before it make the band of
+        `RADII[k]` px (chessboard distance) to a pixel of another label; void, which VOC draws along boundaries, is one.
+    """
+    lowest: npt.NDArray[Any] = target.astype(np.uint8)
+    highest = lowest
+    rings = np.zeros(target.shape, dtype=np.int64)
+    for radius, before in zip(RADII, (0, *RADII), strict=False):
+        side = 2 * (radius - before) + 1
+        window = np.ones((side, side), dtype=np.uint8)  # of the windows before; what is beyond the image is nothing
+        lowest, highest = cv2.erode(lowest, window), cv2.dilate(highest, window)
+        rings += lowest == highest
+    return rings
+
+
+class RingCounter:
+    """Confusion matrices of one image, per ring around the boundaries of its truth; counts where the labels lie.
+
+    Args:
+        target: (H, W) int64 in [0, C) or 255, on the CPU.
+        num_classes: C.
+        device: on which labels come.
+    """
+
+    def __init__(self, target: Tensor, num_classes: int, device: torch.device) -> None:
+        self.shape = (len(RADII) + 1, num_classes, num_classes)
+        rings = torch.from_numpy(boundary_rings(target.numpy())).flatten()
+        truth = target.flatten()
+        known = (truth != VOID).nonzero().squeeze(1)
+        self.base = ((rings[known] * num_classes + truth[known]) * num_classes).to(device)
+        self.known = known.to(device)
+
+    def __call__(self, labels: Mapping[str, Tensor]) -> dict[str, Matrix]:
+        """(len(RADII) + 1, C, C) per variant of labels (H, W) int64 in [0, C); the sum over rings is the image's.
+
+        Several at once as far as memory allows, since a GPU is waited for each time that something is counted.
+        """
+        size = math.prod(self.shape)
+        at_once = max(1, _CELLS // max(1, len(self.known)))
+        found: dict[str, Matrix] = {}
+        for first in range(0, len(labels), at_once):
+            names = list(labels)[first : first + at_once]
+            cells = torch.stack([labels[name].flatten()[self.known] for name in names]).add_(self.base)
+            cells += size * torch.arange(len(cells), device=cells.device)[:, None]
+            counts = torch.bincount(cells.flatten(), minlength=len(cells) * size).cpu().numpy()
+            found |= zip(names, counts.reshape(-1, *self.shape), strict=True)
+        return found

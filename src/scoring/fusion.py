@@ -1,0 +1,83 @@
+"""Rules that join the network's prediction with the CRF's.
+
+Each rule takes the class probabilities before and after the CRF, both (..., C, H, W) float in [0, 1], and gives
+labels (..., H, W) int64. They run on the tensors' own device. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from src.core.names import Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+RULES: Table[Tensor] = Table("variants.fusion")
+"""Their options are keyword-only numbers, whose ranges stand in `LIMITS`."""
+
+LIMITS: dict[str, tuple[float, float]] = {"weight": (0.0, 1.0), "radius": (1, 1000)}
+
+
+def most_probable(probs: Tensor) -> Tensor:
+    """Labels (..., H, W) int64 of the largest of (..., C, H, W); `max` is many times faster than `argmax` on a CPU."""
+    return probs.max(-3).indices
+
+
+@RULES.add("mean")
+def mean(before: Tensor, after: Tensor, *, weight: float) -> Tensor:
+    """Arithmetic mean of the probabilities; `weight` in [0, 1] is the CRF's share."""
+    return most_probable(before.lerp(after, weight))
+
+
+@RULES.add("product")
+def product(before: Tensor, after: Tensor) -> Tensor:
+    """Normalised product of the probabilities (a product of experts); the normaliser does not move the maximum."""
+    return most_probable(before * after)
+
+
+@RULES.add("max")
+def maximum(before: Tensor, after: Tensor) -> Tensor:
+    """The label of whichever of the two is surer of itself."""
+    return most_probable(before.maximum(after))
+
+
+@RULES.add("fill")
+def fill(before: Tensor, after: Tensor) -> Tensor:
+    """Where the CRF says background keep the network's label: undoes holes that the CRF ate into objects."""
+    labels = most_probable(after)
+    return labels.where(labels != 0, most_probable(before))
+
+
+@RULES.add("boundary")
+def boundary(before: Tensor, after: Tensor, *, radius: int) -> Tensor:
+    """The CRF within `radius` px (chessboard distance) of an edge of the network's labels, else the network."""
+    labels = most_probable(before)
+    return most_probable(after).where(_near(_edges(labels), radius), labels)
+
+
+def _edges(labels: Tensor) -> Tensor:
+    """Bool (..., H, W): pixels of which one of the eight neighbours has another label."""
+    height, width = labels.shape[-2:]
+    edge = labels != labels
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here = (..., slice(down, height), slice(max(0, right), width + min(0, right)))
+        there = (..., slice(0, height - down), slice(max(0, -right), width - max(0, right)))
+        differs = labels[here] != labels[there]
+        edge[here] |= differs
+        edge[there] |= differs
+    return edge
+
+
+def _near(edge: Tensor, radius: int) -> Tensor:
+    """Bool (..., H, W): pixels of whose window, `radius` px to each side, one is an edge; counted by running sums."""
+    for axis in (-1, -2):
+        along = edge.transpose(-1, axis).long()
+        size = along.shape[-1]
+        count = along.new_zeros((*along.shape[:-1], size + 1))
+        count[..., 1:] = along.cumsum(-1)
+        place = along.new_ones(size).cumsum(0) - 1
+        last, first = (place + radius + 1).clamp(max=size), (place - radius).clamp(min=0)
+        edge = (count.index_select(-1, last) > count.index_select(-1, first)).transpose(-1, axis)
+    return edge

@@ -1,0 +1,97 @@
+"""CRF parameters by name or path, and variants that name a preset of their own, written out. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.core.compose import read_mapping
+from src.core.errors import InputError
+from src.core.names import CONF
+from src.crf.model import CRFParameters
+
+FOLDER = CONF / "crf"
+PARAMETERS = tuple(field.name for field in fields(CRFParameters))
+
+
+def parameters(preset: Any) -> CRFParameters:
+    """The parameters of a preset's mapping, checked.
+
+    Raises:
+        InputError: it is no mapping, lacks a parameter, or has one that there is not.
+    """
+    if not isinstance(preset, Mapping | DictConfig):
+        raise InputError(f"crf={preset}: must be a preset's parameters: {', '.join(PARAMETERS)}.")
+    name = preset.get("name", "crf")
+    if missing := [key for key in PARAMETERS if key not in preset]:
+        raise InputError(f"crf={name}: is no CRF preset, it lacks {', '.join(missing)}.")
+    if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "engine", "name", "tuned")]:
+        raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
+    return CRFParameters(**{key: preset[key] for key in PARAMETERS})
+
+
+def read(name: str) -> dict[str, Any]:
+    """The preset `conf/crf/NAME.yaml`, or the one at a path that ends in .yaml.
+
+    Raises:
+        InputError: there is none, or it is no CRF preset.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise InputError(f"crf={name}: there is no {path}; the presets are {known}, or give the path of a YAML file.")
+    content = {"name": path.stem, "engine": "auto", "tuned": None, **read_mapping(path, f"crf={name}")}
+    try:
+        parameters(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return content
+
+
+def expand(variants: DictConfig) -> DictConfig:
+    """Variants with their presets' parameters written out, and `product` multiplied.
+
+    Args:
+        variants: names to variants; a variant's `crf` may be the name or path of a preset. The key `product` holds
+            lists `crf` and `guidance` and a mapping `fusion` from rule, or `alone`, to options; it stands for all
+            combinations, named CRF_GUIDANCE or CRF_GUIDANCE_RULE.
+    """
+    expanded: dict[str, Any] = {}
+    try:
+        content = OmegaConf.to_container(variants, resolve=True)
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"variants: a reference leads nowhere ({reason}); variants=tuned needs crf=PATH of a preset "
+            "that python -m src.tune has written."
+        ) from error
+    assert isinstance(content, dict)
+    for name, variant in content.items():
+        expanded |= _multiplied(variant) if name == "product" else {str(name): variant}
+    for variant in expanded.values():
+        if isinstance(variant, dict) and isinstance(variant.get("crf"), str):
+            variant["crf"] = read(variant["crf"])
+    return OmegaConf.create(expanded)
+
+
+def _multiplied(product: Any) -> dict[str, Any]:
+    if not isinstance(product, dict) or set(product) != {"crf", "guidance", "fusion"}:
+        raise InputError("variants.product: needs the lists crf and guidance and the mapping fusion, and nothing else.")
+    found = {}
+    for crf in product["crf"]:
+        for guidance in product["guidance"]:
+            for rule, options in product["fusion"].items():
+                name = f"{Path(crf).stem}_{guidance}" + ("" if rule == "alone" else f"_{rule}")
+                fusion = {} if rule == "alone" else {"fusion": rule, "options": options}
+                found[name] = {"crf": crf, "guidance": guidance, **fusion}
+    return found
+
+
+def tuned_on(config: DictConfig) -> dict[str, frozenset[str]]:
+    """Per tuned preset of a config the images that it was tuned on, which must not be scored."""
+    variants = config.get("variants", {}).values()
+    presets = [config.crf, *(variant.crf for variant in variants if variant and variant.get("crf"))]
+    return {preset.name: frozenset(preset.tuned.ids) for preset in presets if preset.get("tuned")}

@@ -1,0 +1,31 @@
+"""Ways to turn the probabilities of an image into labels.
+
+A variant is (inference, CRF parameters, guidance, fusion rule), each of which may be left out: `none` is the network's
+own labels from one pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from src.crf.model import DenseCRF
+from src.models.inference import PLAIN, Inference
+from src.scoring.fusion import most_probable
+
+Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C, H, W) -> labels (H, W)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to labels: without a CRF the network's own, without a fusion rule the CRF's own."""
+
+    crf: DenseCRF | None = None
+    fusion: Fusion | None = None
+    inference: Inference = PLAIN
+
+    def labels(self, probs: Tensor, after: Tensor | None) -> Tensor:
+        """Labels (H, W) int64 from probabilities (C, H, W) before and after the CRF."""
+        if after is None:
+            return most_probable(probs)
+        return most_probable(after) if self.fusion is None else self.fusion(probs, after)

@@ -1,0 +1,1 @@
+"""Training, sweeps, and what watches them."""

@@ -1,0 +1,94 @@
+"""The end of a training whose loss or weights are no longer finite, in all its processes, with the way out."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from src.core import processes
+from src.core.errors import InputError
+from src.runs.folder import RunFolder
+
+
+class Divergence(Callback):
+    """Ends the training when a loss is NaN or infinite, naming the images of its batch, or when the weights are.
+
+    Of several processes all end, in the same step. On a GPU the answer of a step is read when the next one is queued,
+    so that the device never waits for it.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.before: _Step | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
+    ) -> None:
+        """Ask of this step, look at the one before; on a CPU at this one."""
+        is_finite = outputs["loss"].detach().isfinite()
+        asked = _Step(is_finite, _Answer(processes.everywhere(is_finite)), list(batch["id"]), batch_idx)
+        self._look(trainer)
+        self.before = asked
+        if pl_module.device.type == "cpu":
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the last one, and at what it made of the weights, before a checkpoint is written."""
+        self._look(trainer)
+        norm = nn.utils.get_total_norm([weights.detach() for weights in pl_module.parameters()])
+        if not processes.everywhere(norm.isfinite()):
+            self._end(
+                trainer, f"the weights behind epoch {trainer.current_epoch} are not finite: its last steps diverged"
+            )
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        if self.before is None:
+            return
+        step, self.before = self.before, None
+        if not step.everywhere.wait():
+            mine = [] if step.is_finite else step.ids
+            ids = ", ".join(image_id for process in processes.gather(mine) for image_id in process)
+            where = f"step {step.number} in epoch {trainer.current_epoch}"
+            self._end(trainer, f"the loss of {where} is not finite; images: {ids}")
+
+    def _end(self, trainer: pl.Trainer, reason: str) -> NoReturn:
+        """End all processes; the first says why, and leaves it in a file before a launcher could end it."""
+        last = self.folder.last
+        kept = f"{last} holds the last good epoch" if last.exists() else "no epoch is complete, so none is kept"
+        remedy = "a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or trainer.precision=32-true"
+        error = InputError(f"{reason}; {kept}. Try {remedy}.")
+        if trainer.is_global_zero:
+            self.folder.fail(str(error))
+        trainer.strategy.barrier()
+        if not trainer.is_global_zero:
+            sys.exit(0)
+        raise error
+
+
+class _Answer:
+    """A truth value on its way from a device."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value, self.event = value, None
+        if value.is_cuda:
+            self.value = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(value, non_blocking=True)
+            self.event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self.event.record()
+
+    def wait(self) -> bool:
+        if self.event is not None:
+            self.event.synchronize()
+        return bool(self.value)
+
+
+@dataclass(frozen=True)
+class _Step:
+    is_finite: Tensor  # of this process
+    everywhere: _Answer
+    ids: list[str]
+    number: int

@@ -1,0 +1,143 @@
+"""The fit: Lightning's Trainer with all callbacks, which epoch was best, and how the training ended."""
+
+import math
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from src.core.errors import InputError
+from src.core.machine import give_back_freed_memory
+from src.core.memory import memory_for_scoring
+from src.data.datamodule import SegmentationDataModule
+from src.evaluation.hardware import Hardware
+from src.evaluation.trainer import running_trainer
+from src.models.checkpoint import load_checkpoint
+from src.runs.folder import RunFolder
+from src.training.callbacks.averaging import AverageWeights
+from src.training.callbacks.checkpoints import BestEpoch, LastEpoch
+from src.training.callbacks.divergence import Divergence
+from src.training.callbacks.profiling import OperatorTimes
+from src.training.callbacks.stopping import FinalValidation, Patience, TimeLimit
+from src.training.callbacks.storage import SharedFolder
+from src.training.callbacks.timing import EpochTimes
+from src.training.memory import memory_for
+from src.training.task import SegmentationTask, mode_of
+
+
+def fitting_trainer(
+    config: DictConfig, machine: Hardware, folder: RunFolder, loggers: list[Logger]
+) -> AbstractContextManager[pl.Trainer]:
+    """Lightning's Trainer to train with: checkpoints in the run folder, the monitor read from one place."""
+    recipe = config.recipe
+    return running_trainer(
+        machine,
+        folder.path,
+        callbacks=_callbacks(config, folder),
+        logger=loggers,
+        sync_batchnorm=machine.processes > 1 and machine.device == "cuda",
+        max_epochs=recipe.epochs,
+        check_val_every_n_epoch=recipe.val_every,
+        gradient_clip_val=recipe.gradient_clip,
+        accumulate_grad_batches=recipe.accumulate,
+    )
+
+
+def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
+    """In the order in which they are asked.
+
+    What asks all processes comes before the bar, with which the first of them alone begins to gather an epoch's
+    metrics; the checkpoints come last, and the best before the last, which knows it.
+    """
+    recipe, chosen = config.recipe, config.trainer
+    mode = mode_of(recipe.monitor)
+    found: list[Callback] = [SharedFolder(folder), Divergence(folder), RichProgressBar(leave=False)]
+    found.append(EpochTimes(images=recipe.batch_size, exact=chosen.profile))
+    if chosen.max_time is not None:
+        found.append(TimeLimit(chosen.max_time))
+    found.append(FinalValidation())
+    if chosen.profile:
+        found.append(OperatorTimes(folder.path / "profile"))
+    if recipe.early_stopping is not None:
+        found.append(Patience(recipe.monitor, patience=recipe.early_stopping, mode=mode))
+    if recipe.ema is not None:
+        found.append(AverageWeights(recipe.ema))
+    return [*found, BestEpoch(folder, monitor=recipe.monitor, mode=mode), LastEpoch(folder)]
+
+
+def fit(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    task: SegmentationTask,
+    data: SegmentationDataModule,
+    folder: RunFolder,
+    resume: Path | None,
+) -> dict[str, Any]:
+    """Train, leave the best epoch's checkpoint in the folder, and how it ended; gives what it leaves.
+
+    Returns:
+        `monitor`: key, value and epoch of the best, counted from 0 and None where the network is scored as its weights
+        came; `training`: steps made, steps that were to be made, and what stopped it before, or None.
+    """
+    recipe = config.recipe
+    if recipe.epochs > 0:
+        batch_size = recipe.batch_size // trainer.world_size
+        with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
+            trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        give_back_freed_memory()
+        ended = {"monitor": _best(trainer, config, folder), "training": _length(trainer, config)}
+    else:
+        with memory_for_scoring():
+            trainer.validate(task, data, verbose=False)
+        trainer.save_checkpoint(folder.best)
+        value = trainer.callback_metrics[task.monitor].item()
+        ended = {
+            "monitor": {"key": task.monitor, "value": value, "epoch": None},
+            "training": {"steps": 0, "of": 0, "stopped": None},
+        }
+    if trainer.is_global_zero:
+        folder.write_ending(ended)
+    return ended
+
+
+def _best(trainer: pl.Trainer, config: DictConfig, folder: RunFolder) -> dict[str, Any]:
+    """Which epoch was best."""
+    checkpoints = next(one for one in trainer.checkpoint_callbacks if isinstance(one, BestEpoch))
+    if not folder.best.exists() or checkpoints.best_model_score is None:
+        limit = config.trainer.max_time
+        used = f", or trainer.max_time={limit}, in which its own time counts, too" if limit is not None else ""
+        raise InputError(
+            f"{folder.path}: no epoch was trained, so there is nothing to score; a checkpoint that is resumed may "
+            f"have all of recipe.epochs={trainer.max_epochs} behind it already{used}."
+        )
+    value = checkpoints.best_model_score.item()
+    if not math.isfinite(value):
+        raise InputError(
+            f"{folder.path}: {checkpoints.monitor} is {value}: training diverged; try a smaller learning rate."
+        )
+    return {"key": checkpoints.monitor, "value": value, "epoch": load_checkpoint(folder.best)["epoch"]}
+
+
+def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:
+    """How far it got, and what stopped it."""
+    steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches) * config.recipe.epochs
+    stopped = None
+    if trainer.global_step < steps:
+        early = any(isinstance(one, Patience) and one.stopped_epoch > 0 for one in trainer.callbacks)  # type: ignore[attr-defined]
+        key = "recipe.early_stopping" if early else "trainer.max_time"
+        stopped = f"{key}={OmegaConf.select(config, key)}"
+    return {"steps": trainer.global_step, "of": steps, "stopped": stopped}
+
+
+def tell(ended: dict[str, Any], console: Console) -> None:
+    """What stopped a training before its last step, and which epoch was best."""
+    length, best = ended["training"], ended["monitor"]
+    if length["stopped"] is not None:
+        console.print(f"stopped     after {length['steps']} of {length['of']} steps by {length['stopped']}")
+    when = "" if best["epoch"] is None else f" in epoch {best['epoch']}"
+    console.print(f"best        {best['key']} {best['value']:.4f}{when}; scoring it")

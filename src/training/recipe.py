@@ -1,0 +1,102 @@
+"""From a config to what trains: the task with its loss, optimiser and schedule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch.optim import Optimizer, lr_scheduler
+
+from src.core.errors import InputError
+from src.data.classes import VOC_CLASSES
+from src.evaluation import build
+from src.evaluation.hardware import Hardware
+from src.models import weights
+from src.models.tables import LOSSES
+from src.runs.checks.recipe import SCHEDULERS
+from src.training.task import SegmentationTask, mode_of
+
+
+def training_hardware(config: DictConfig) -> Hardware:
+    """The same; raises InputError where its processes cannot share a batch."""
+    found, size = build.hardware(config), config.recipe.batch_size
+    least = 1 if found.device == "cuda" else 2  # on CPUs BatchNorm is not joined over processes
+    if found.processes > 1 and (size % found.processes or size // found.processes < least):
+        raise InputError(
+            f"recipe.batch_size={size}: is that of all {found.processes} processes together, so it must be a multiple "
+            f"of {found.processes}, with at least {least} images for each."
+        )
+    return found
+
+
+def batches(recipe: DictConfig, machine: Hardware) -> str:
+    """What becomes of a batch over processes, and of several in a step, in words; empty where it is one of each."""
+    size, said = recipe.batch_size, ""
+    if machine.processes > 1:
+        each = size // machine.processes
+        said = f"; batch and learning rate are those of all: {size} images a step, {each} on each"
+    if recipe.accumulate > 1:
+        images = recipe.accumulate * size
+        said += f"; the optimiser sees {images} images per step, BatchNorm no more than the {size} of a batch"
+    return said
+
+
+def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) -> tuple[SegmentationTask, str]:
+    """The module to fit, and one line on where its weights come from.
+
+    Args:
+        config: resolved root config.
+        machine: decides the memory format.
+        fingerprint: of the data, for the checkpoint.
+    """
+    torch.manual_seed(config.seed)
+    net = build.network(config)
+    loaded = weights.load(net, config.backbone.weights)
+    recipe = config.recipe
+    built = SegmentationTask(
+        build.in_layout(net, machine),
+        loss=LOSSES.make(build.plain(config.loss)),
+        classes=VOC_CLASSES,
+        optimizer=optimizer(recipe.optimizer),
+        scheduler=scheduler(recipe) if recipe.scheduler else None,
+        monitor=recipe.monitor,
+        new_layers_lr_factor=recipe.new_layers_lr_factor,
+        pretrained=loaded.pretrained,
+        seed=config.seed,
+        channels_last=machine.channels_last,
+        compiled=config.trainer.compile,
+        frozen_batchnorm=recipe.freeze_batchnorm,
+        provenance={
+            "config": build.plain(config),
+            "classes": list(VOC_CLASSES),
+            "versions": build.versions(),
+            "fingerprint": fingerprint,
+            "weights": loaded.summary,
+        },
+    )
+    return built, loaded.summary
+
+
+def optimizer(chosen: DictConfig) -> Callable[[list[dict[str, Any]]], Optimizer]:
+    """A function from parameter groups to the optimiser of `torch.optim` that a recipe names."""
+    options = build.plain(chosen)
+    made = getattr(torch.optim, options.pop("name"))
+    return lambda groups: _made("optimizer", made, groups, **options)
+
+
+def scheduler(recipe: DictConfig) -> Callable[[Optimizer, int], Any]:
+    """A function from an optimiser and a number of steps to the scheduler that a recipe names."""
+    options = build.plain(recipe.scheduler)
+    name = options.pop("name")
+    made, length = getattr(lr_scheduler, name), SCHEDULERS[name]
+    if length is None:
+        return lambda optimizer, steps: _made("scheduler", made, optimizer, mode=mode_of(recipe.monitor), **options)
+    return lambda optimizer, steps: _made("scheduler", made, optimizer, **{length: steps}, **options)
+
+
+def _made(key: str, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What torch makes of a part of the recipe; raises InputError with its words where it refuses."""
+    try:
+        return make(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"recipe.{key}: {error}.") from error
