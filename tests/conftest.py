@@ -9,10 +9,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+
+from src.core.names import CONF
+from src.data.folder import VOCFolder
+from src.evaluation.hardware import Hardware
+from src.evaluation.logits import read_resized
+from src.runs.checks.commands import prepare
 
 torch.set_num_threads(1)  # two test processes share the machine
 
 ROOT = Path(__file__).parent.parent
+CPU = Hardware("cpu", "32-true", channels_last=False, devices=1, nodes=1, workers=0, cores=1, cache=0)
 SAMPLE = ROOT.parent / "shared" / "data"
 
 # A network and a data set as small as they come, for runs of the real commands.
@@ -80,9 +88,29 @@ def warm_run(module, *arguments, cwd, status=0, deadly=None):
     return done
 
 
+def config(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settled = compose("train", overrides=[*overrides])
+    prepare(settled)
+    return settled
+
+
 @pytest.fixture
 def sample():
     """The folder of real VOC2012 images, masks and logits."""
     if not SAMPLE.is_dir():
         pytest.skip(f"the real sample is not at {SAMPLE}")
     return SAMPLE
+
+
+@pytest.fixture
+def scenes(sample):
+    """Per id of a val image what reads its probabilities (21, H, W) and its pixels (H, W, 3)."""
+    folder = sample / "voc2012_sample"
+    voc = VOCFolder(folder / "VOCdevkit" / "VOC2012")
+
+    def read(name):
+        rgb, mask = voc.read_pair(name)
+        return read_resized(folder / "logits_espnetv2", name, torch.from_numpy(mask)).softmax(0).numpy(), rgb
+
+    return {name: (lambda name=name: read(name)) for name in voc.ids("val")}

@@ -6,6 +6,8 @@ from omegaconf import OmegaConf
 
 from src.data.classes import VOC_CLASSES
 from src.evaluation.results import panel
+from src.reporting.collect import of_folders
+from src.reporting.comparison import compare
 from src.runs.folder import RunFolder
 from src.scoring.metrics import RADII, scores, trimap_miou
 
@@ -78,3 +80,7 @@ def runs(tmp_path):
             variants = {"none": quality + 0.002 * seed}
             make_run(tmp_path / "runs" / f"{loss}{seed}", loss=loss, seed=seed, variants=variants, picture=True)
     return tmp_path / "runs"
+
+
+def table_of(*paths, baseline=None, resamples=400):
+    return compare(of_folders(paths), name="t", question="q", baseline=baseline, resamples=resamples)

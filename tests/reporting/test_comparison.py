@@ -5,15 +5,11 @@ import pytest
 
 from src.core.errors import InputError
 from src.reporting.collect import of_folders, read_counts
-from src.reporting.comparison import SCORES, compare
+from src.reporting.comparison import SCORES
 from src.reporting.output import formats, page, plots
 from src.runs.folder import RunFolder
 from src.scoring.metrics import scores, trimap_miou
-from tests.reporting.conftest import make_run
-
-
-def table_of(*paths, baseline=None, resamples=400):
-    return compare(of_folders(paths), name="t", question="q", baseline=baseline, resamples=resamples)
+from tests.reporting.conftest import make_run, table_of
 
 
 def test_seeds_are_one_row_named_by_what_differs(runs):

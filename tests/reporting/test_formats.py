@@ -9,7 +9,7 @@ from src.core.errors import InputError
 from src.reporting.output import formats
 from src.reporting.output.publish import put_between_marks
 from src.runs.folder import RunFolder
-from tests.reporting.test_comparison import table_of
+from tests.reporting.conftest import table_of
 
 
 @pytest.fixture

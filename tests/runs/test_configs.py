@@ -11,24 +11,17 @@ from src.crf.model import CRFParameters
 from src.data.sources.table import SOURCES
 from src.data.transforms import PROTOCOLS, Augment
 from src.evaluation import build
-from src.evaluation.hardware import Hardware, detect
+from src.evaluation.hardware import detect
 from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.commands import ENGINES as CHECKED_ENGINES
 from src.runs.checks.commands import PROTOCOLS as CHECKED_PROTOCOLS
-from src.runs.checks.commands import check_train, prepare
+from src.runs.checks.commands import check_train
 from src.runs.checks.recipe import OPTIMIZERS, SCHEDULERS
 from src.scoring import presets
 from src.training import recipe
+from tests.conftest import CPU, config
 
-CPU = Hardware("cpu", "32-true", channels_last=False, devices=1, nodes=1, workers=0, cores=1, cache=0)
 GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
-
-
-def config(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        settled = compose("train", overrides=[*overrides])
-    prepare(settled)
-    return settled
 
 
 @pytest.mark.parametrize("choice", GROUPS, ids=str)

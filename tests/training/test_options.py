@@ -12,9 +12,8 @@ from src.core.errors import InputError
 from src.models.batchnorm import freeze
 from src.runs.checks.commands import check_train
 from src.training import recipe
-from tests.conftest import TINY
+from tests.conftest import CPU, TINY, config
 from tests.conftest import warm_run as run
-from tests.test_config import CPU, config
 
 SHORT = [*TINY, "recipe.epochs=2", "variants=none", "panels=0"]
 

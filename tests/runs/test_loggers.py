@@ -1,9 +1,9 @@
 import csv
 
 import pytest
-from src.metrics import MetricsFile
 
 from src.core.errors import InputError
+from src.runs.loggers import MetricsFile
 
 
 def rows(path):

@@ -10,8 +10,7 @@ from wandb.proto import wandb_internal_pb2
 from src.reporting.output.online import _workspace, view_of
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
-from tests.reporting.conftest import make_run
-from tests.reporting.test_comparison import table_of
+from tests.reporting.conftest import make_run, table_of
 
 BLOCK, HEADER = 32768, struct.Struct("<IHB")  # LevelDB's log format: CRC, length, kind of fragment
 

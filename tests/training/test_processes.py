@@ -17,9 +17,8 @@ from src.models.inference import PLAIN
 from src.runs.checks.trainer import check_launcher
 from src.scoring.scorer import VariantScorer
 from src.scoring.variants import Variant
-from tests.conftest import SAMPLE, TINY, environment, run, warm_run
-from tests.test_config import config
-from tests.test_variants import sample
+from tests.conftest import SAMPLE, TINY, config, environment, run, warm_run
+from tests.scoring.conftest import made_sample
 
 SHAPES = [word for word in TINY if word.startswith("data")]
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
@@ -155,7 +154,7 @@ def test_two_processes_count_the_real_sample_as_one_does_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize("world", [2, 3, 7])
 def test_what_processes_scored_is_put_together_in_the_order_of_the_list(world, monkeypatch):
-    images = {f"image{i}": sample(i) for i in range(7)}
+    images = {f"image{i}": made_sample(i) for i in range(7)}
 
     def score(names):
         with VariantScorer({"none": Variant()}, 4, None) as scorer:
@@ -178,7 +177,7 @@ def test_what_processes_scored_is_put_together_in_the_order_of_the_list(world, m
 
 def test_an_image_scored_twice_is_an_error(monkeypatch):
     with VariantScorer({"none": Variant()}, 4, None) as scorer:
-        logits, rgb, target = sample(0)
+        logits, rgb, target = made_sample(0)
         scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
     part = (scorer.ids, scorer.matrices.images, scorer.trimaps.images)
     monkeypatch.setattr(processes, "gather", lambda _: [part, part])

@@ -3,7 +3,6 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,8 +12,8 @@ from src.scoring.confusion import confusion_matrix
 from src.scoring.scorer import Observer, VariantScorer
 from src.scoring.variants import Variant
 from tests.crf.conftest import model
+from tests.scoring.conftest import CLASSES, made_sample
 
-CLASSES = 4
 TWO, ZERO = model(iterations=2), model(iterations=0)  # what Nonsense answers with: label 2, label 0
 
 
@@ -55,13 +54,6 @@ class Notes(Observer):
         self.seen.append(image)
 
 
-def sample(seed):
-    rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.normal(size=(CLASSES, 6, 9)).astype(np.float32))
-    target = torch.from_numpy(rng.choice([0, 1, 2, 3, 255], (6, 9)))
-    return logits, rng.integers(0, 256, (6, 9, 3), dtype=np.uint8), target
-
-
 @pytest.fixture(scope="module", params=[(1, 0), (1, 3), (2, 0), (16, 1)], ids=str)
 def scored(request):
     variants = {
@@ -70,7 +62,7 @@ def scored(request):
         "filled": Variant(ZERO, fusion.fill),
         "crf_again": Variant(TWO),
     }
-    seen, samples = [], {f"image{i}": sample(i) for i in range(5)}
+    seen, samples = [], {f"image{i}": made_sample(i) for i in range(5)}
     engine = Nonsense(*request.param)
     with VariantScorer(variants, CLASSES, engine, observers=[Notes(seen)]) as scorer:
         for name, (logits, rgb, target) in samples.items():
@@ -81,7 +73,7 @@ def scored(request):
 
 def test_a_crf_that_returns_nonsense_moves_its_own_score_and_no_target(scored):
     scorer, samples, seen = scored
-    for image, (logits, rgb, target) in zip(seen, (sample(i) for i in range(5)), strict=True):
+    for image, (logits, rgb, target) in zip(seen, (made_sample(i) for i in range(5)), strict=True):
         assert (image.target == target).all() and (image.rgb == rgb).all()
         assert (image.labels["none"] == logits.argmax(0)).all()
         assert (image.labels["crf"] == 2).all()
@@ -118,6 +110,6 @@ def test_an_engine_that_fails_is_not_passed_over():
             return done
 
     with pytest.raises(MemoryError, match="no room"), VariantScorer({"crf": Variant(TWO)}, CLASSES, Broken()) as scorer:
-        logits, rgb, target = sample(0)
+        logits, rgb, target = made_sample(0)
         scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
         scorer.finish()
