@@ -59,10 +59,11 @@ tables-sample: setup
 test: setup lint ## all tests, linters and type checks
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: setup ## style, format and types
+lint: setup ## style, format, types, and which room may import which
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 
 bench: setup ## one table of all ratios: input, step, scoring, memory, start, beside torchvision and others
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -1,0 +1,43 @@
+"""What the tree promises to a reader: few entries a room, short files, names instead of import paths."""
+
+import ast
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+SRC = ROOT / "src"
+ROOMS = ["core", "crf", "data", "models", "scoring", "runs", "reporting", "evaluation", "training"]
+MODULES = sorted(path for path in SRC.rglob("*.py"))
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("_"))
+
+
+def test_opening_the_source_shows_doors_and_nine_rooms():
+    assert [path for path in entries(SRC) if (SRC / path).is_dir()] == sorted(ROOMS)
+    for door in (path for path in SRC.glob("*.py") if not path.name.startswith("_")):
+        lines = door.read_text().splitlines()
+        assert len(lines) <= 85 and "@command(" in door.read_text()
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path for path in SRC.rglob("*") if path.is_dir() and "__pycache__" not in path.parts), ids=str
+)
+def test_no_room_has_more_than_nine_entries(room):
+    assert len(entries(room)) <= 9
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_modules_are_short_and_packages_bring_nothing_in(module):
+    text = module.read_text()
+    assert len(text.splitlines()) <= 250
+    if module.name == "__init__.py" and module.parent != SRC:
+        assert len(ast.parse(text).body) == 1, "a docstring only: imports here would slow every command down"
+
+
+def test_configs_and_code_hold_no_import_paths():
+    files = [*MODULES, *(ROOT / "conf").rglob("*.yaml"), *(ROOT / "experiments").rglob("*.yaml")]
+    assert not [path for path in files if re.search(r"_target_|instantiate\(", path.read_text())]
