@@ -44,10 +44,19 @@ def environment():
     return {key: value for key, value in os.environ.items() if not key.startswith("WANDB")} | own
 
 
-def run(module, *arguments, cwd, status=0, timeout=150, **variables):
-    """Run a command of the project in a folder of its own, as a user would; with environment variables."""
+# Runs a module as `python -m` does, in a process in which `import torch` fails.
+NO_TORCH = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
+
+
+def run(module, *arguments, cwd, status=0, timeout=150, torch=True, **variables):
+    """Run a command of the project in a folder of its own, as a user would; with environment variables.
+
+    `torch=False`: in a process that cannot import torch, for what must be told before it is.
+    """
+    name = f"src.{module}"
+    start = ["-m", name] if torch else ["-c", NO_TORCH.format(name)]
     done = subprocess.run(
-        [sys.executable, "-m", f"src.{module}", *arguments],
+        [sys.executable, *start, *arguments],
         cwd=cwd, env=environment() | variables, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"

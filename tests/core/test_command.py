@@ -1,7 +1,6 @@
 """What a user meets before anything is trained: help, typing errors, impossible combinations, all without torch."""
 
 import re
-import time
 
 import pytest
 
@@ -53,16 +52,15 @@ from tests.conftest import run
     ],
 )
 def test_mistakes_are_one_sentence_with_the_way_out(module, argument, message, tmp_path):
-    started = time.monotonic()
-    done = run(module, *argument.split(), cwd=tmp_path, status=1)
+    done = run(module, *argument.split(), cwd=tmp_path, status=1, torch=False)
     assert re.search(message, done.stderr), done.stderr
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
-    assert time.monotonic() - started < 5  # two seconds are the promise; a loaded test machine is granted more
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("module", ["train", "evaluate", "report", "check"])
 def test_help_lists_the_choices(module, tmp_path):
-    assert "data: shapes, voc2012, voc2012_aug" in run(module, "--help", cwd=tmp_path).stdout
+    assert "data: shapes, voc2012, voc2012_aug" in run(module, "--help", cwd=tmp_path, torch=False).stdout
 
 
 def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
