@@ -168,10 +168,10 @@ def test_unpacks_files_and_inner_links(tmp_path, mode):
     ],
     ids=lambda bad: bad[0] if isinstance(bad, tuple) else f"{bad.name}->{bad.linkname}",
 )
-@pytest.mark.parametrize("has_filter", [True, False])  # Python before 3.10.12 and 3.11.4 has none
-def test_refuses_members_that_leave_the_folder(tmp_path, monkeypatch, bad, has_filter):
-    if not has_filter:
-        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+@pytest.mark.parametrize("filters", [True, False])  # Python before 3.10.12 and 3.11.4 does not
+def test_refuses_members_that_leave_the_folder(tmp_path, monkeypatch, bad, filters):
+    if not filters:
+        monkeypatch.setattr(tarfile, "data_filter", lambda member, path: member, raising=False)
     folder = tmp_path / "folder"
     folder.mkdir()
     write_tar(tmp_path / "a.tar", ("top/good", b"1"), bad)
