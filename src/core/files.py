@@ -48,7 +48,7 @@ def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> 
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+                np.save(member, array, allow_pickle=False)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseC
         check_shapes(tuple(one.shape), image)
     flat = torch.cat([one.flatten(1) for one in probs], dim=1).T.float()  # (N, C)
     check_range(*torch.stack(flat.aminmax()).tolist())
-    batch = _Batch(tuple(image.shape[:2] for image in rgb), flat.device)
+    batch = _Batch(tuple((image.shape[0], image.shape[1]) for image in rgb), flat.device)
     highest = torch.stack([one.amax((1, 2)) for one in probs])
     bilateral: dict[tuple[str, float, float], _Filter] = {}
     found = []

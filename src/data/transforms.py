@@ -160,7 +160,7 @@ def adjust_saturation(rgb: Pixels, factor: float) -> Pixels:
 
 def adjust_hue(rgb: Pixels, shift: float) -> Pixels:
     """Turn the hue by `shift` of the circle, in steps of 1/256."""
-    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV_FULL)
+    hsv = _array(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV_FULL))
     hsv[..., 0] += np.uint8(round(shift * 256) % 256)  # wraps, as a circle does
     return _array(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
 

@@ -188,10 +188,10 @@ def _connect(bands, band_slots, names, factors, slots):
         for point in range(bands[band], bands[band + 1]):
             for r in range(axes):
                 slots[point, r] += np.uint32(band_slots[band])
-    first = np.zeros(count + 1, np.int32)
+    counts = np.zeros(count + 1, np.int32)
     for slot in range(total):
-        first[vertex[slot] + 1] += 1
-    first = first.cumsum().astype(np.int32)
+        counts[vertex[slot] + 1] += 1
+    first = counts.cumsum().astype(np.int32)
     at, members = first.copy(), np.empty(total, np.int32)
     for slot in range(total):
         members[at[vertex[slot]]] = slot

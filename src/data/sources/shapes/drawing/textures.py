@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Array = npt.NDArray[np.float32]
+Array = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
 Texture = Callable[[np.random.Generator, tuple[int, int], float], Array]  # rng, (H, W), pixels per unit
 
 

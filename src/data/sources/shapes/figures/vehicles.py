@@ -26,7 +26,7 @@ def aeroplane(pen: Pen, rng: np.random.Generator) -> None:
         *((0.53, 0.13), (0.42, 0.06), (0, 0.03), (-0.35, 0.07)),
     )
     pen.poly(livery, (-0.5, 0.175), (-0.4, 0.11), (0.46, 0.085), (0.48, 0.13))
-    for x in np.arange(-0.32, 0.36, 0.055):
+    for x in np.arange(-0.32, 0.36, 0.055).tolist():
         pen.box(BLACK, x, 0.155, x + 0.024, 0.182)
     pen.poly(GLASS, (0.42, 0.16), (0.475, 0.15), (0.455, 0.172), (0.42, 0.186))
     pen.poly(wing, (0.12, 0.12), (-0.16, 0.12 - 0.22 * span), (-0.24, 0.12 - 0.22 * span), (-0.1, 0.125))
@@ -82,7 +82,7 @@ def bus(pen: Pen, rng: np.random.Generator) -> None:
     pen.box(coat, -0.62, 0.08, 0.62, 0.62, 0.07)
     pen.box(band, -0.62, 0.2, 0.62, 0.25)
     pen.box(coat.tone(0.8), -0.5, 0.615, 0.4, 0.65, 0.02)
-    for x in np.arange(-0.57, 0.3, 0.17):
+    for x in np.arange(-0.57, 0.3, 0.17).tolist():
         pen.box(GLASS, x, 0.33, x + 0.145, 0.54, 0.02)
     pen.box(BLACK, 0.3, 0.12, 0.45, 0.55, 0.02)
     for x in (0.31, 0.38):
@@ -148,7 +148,7 @@ def train(pen: Pen, rng: np.random.Generator) -> None:
     pen.blob(coat, (-1.2, 0.1), (-1.2, 0.52), (0.3, 0.5), (0.5, 0.42), (0.68, 0.2), (0.66, 0.11), (0.3, 0.1))
     pen.poly(stripe, (-1.2, 0.13), (0.66, 0.13), (0.68, 0.2), (0.645, 0.24), (-1.2, 0.24))
     pen.box(stripe.tone(0.75), -1.2, 0.455, 0.36, 0.485)
-    for x in np.arange(-0.95, 0.15, 0.155):
+    for x in np.arange(-0.95, 0.15, 0.155).tolist():
         pen.box(GLASS, x, 0.29, x + 0.12, 0.42, 0.02)
     pen.poly(GLASS, (0.36, 0.44), (0.47, 0.41), (0.6, 0.28), (0.4, 0.28))
     pen.box(coat.tone(0.6), 0.2, 0.13, 0.22, 0.44)
