@@ -44,11 +44,13 @@ def environment():
     return {key: value for key, value in os.environ.items() if not key.startswith("WANDB")} | own
 
 
+HANGS = 900  # seconds; not for slow machines, but for what would never end
+
 # Runs a module as `python -m` does, in a process in which `import torch` fails.
 NO_TORCH = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
 
 
-def run(module, *arguments, cwd, status=0, timeout=150, torch=True, **variables):
+def run(module, *arguments, cwd, status=0, timeout=HANGS, torch=True, **variables):
     """Run a command of the project in a folder of its own, as a user would; with environment variables.
 
     `torch=False`: in a process that cannot import torch, for what must be told before it is.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from src.crf.engines import ENGINES
-from tests.conftest import environment
+from tests.conftest import HANGS, environment
 from tests.conftest import warm_run as run
 from tests.crf.conftest import model, scene
 
@@ -60,10 +60,10 @@ def test_without_pydensecrf_only_its_engine_is_gone(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pydensecrf'] = None\n")
     without = environment() | {"PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}
     command = [sys.executable, "-m", "src.train", "crf.engine=pydensecrf"]
-    done = subprocess.run(command, env=without, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=without, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 1 and "pip install pydensecrf2" in done.stderr and "Traceback" not in done.stderr
     program = "import src.crf.cpu.meanfield, src.crf.engines, src.train, src.evaluate, src.scoring.scorer"
-    subprocess.run([sys.executable, "-c", program], env=without, cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], env=without, cwd=tmp_path, check=True, timeout=HANGS)
 
 
 @pytest.mark.slow

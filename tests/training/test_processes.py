@@ -17,7 +17,7 @@ from src.models.inference import PLAIN
 from src.runs.checks.trainer import check_launcher
 from src.scoring.scorer import VariantScorer
 from src.scoring.variants import Variant
-from tests.conftest import SAMPLE, TINY, config, environment, run, warm_run
+from tests.conftest import HANGS, SAMPLE, TINY, config, environment, run, warm_run
 from tests.scoring.conftest import made_sample
 
 SHAPES = [word for word in TINY if word.startswith("data")]
@@ -69,7 +69,7 @@ def test_what_goes_wrong_in_one_process_ends_all_with_its_sentence(tmp_path, kin
 
 def torchrun(module, *words, cwd):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", f"src.{module}", *words]
-    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=150)
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=HANGS)
 
 
 @pytest.mark.slow
@@ -143,9 +143,9 @@ def test_a_shared_training_of_averaged_weights_resumes_to_the_same_digits(tmp_pa
 def test_two_processes_count_the_real_sample_as_one_does_bit_for_bit(tmp_path):
     words = [*TINY, "data=voc2012", f"data.root={SAMPLE / 'voc2012_sample'}", "data.expected=null", "name=net"]
     words = [word for word in words if not word.startswith(("data.prepare", "data=shapes", "crf="))]
-    run("train", *words, "recipe.epochs=1", "variants=none", "panels=0", cwd=tmp_path, timeout=400)
+    run("train", *words, "recipe.epochs=1", "variants=none", "panels=0", cwd=tmp_path)
     for name, several in (("one", []), ("two", TWO)):
-        run("evaluate", "run=runs/net", *several, "variants=fusion", f"output={name}", cwd=tmp_path, timeout=600)
+        run("evaluate", "run=runs/net", *several, "variants=fusion", f"output={name}", cwd=tmp_path)
     shared, alone = counts(tmp_path / "two"), counts(tmp_path / "one")
     assert len(alone["confusion.npz"]["ids"]) == 40
     for file, arrays in shared.items():

@@ -41,8 +41,7 @@ def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path):
     words = ["-m", *options, "seed=1,2"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     sweep = subprocess.Popen([sys.executable, "-m", "src.train", *words], cwd=tmp_path, env=environment(), **quiet)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while sweep.poll() is None:
         curves = [path.read_text().count("\n") for path in tmp_path.glob("runs/*seed2*/metrics.csv")]
         if curves and curves[0] >= 3:  # two epochs of the second job
             break
@@ -51,9 +50,9 @@ def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path):
     sweep.wait()
     before = results(tmp_path)
     assert len(before) == 1
-    while time.monotonic() < deadline and children_of(tmp_path):
+    while children_of(tmp_path):
         time.sleep(0.1)
-    assert not children_of(tmp_path), "the job lives on without its sweep"
+    assert results(tmp_path) == before, "the job went on to its end without its sweep"
 
     done = run("train", *words, cwd=tmp_path)
     assert "1/2  done before" in done.stdout and "2/2  done " in done.stdout
@@ -111,7 +110,7 @@ def test_jobs_share_out_the_devices(at_once, shares):
 def test_other_launchers_run_the_same_jobs(tmp_path, launcher, package):
     pytest.importorskip(package, reason=f"{package} is not installed: make test-slow")
     words = [*SHORT, "loss=focal", "seed=1,2", f"hydra/launcher={launcher}"]
-    run("train", "-m", *words, cwd=tmp_path, timeout=400)
+    run("train", "-m", *words, cwd=tmp_path)
     assert len(results(tmp_path)) == 2
     done = run("train", "-m", *words[:-1], cwd=tmp_path)
     assert len(re.findall("done before", done.stdout)) == 2
