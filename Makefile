@@ -1,12 +1,12 @@
 # `make help` lists the targets. Any target that needs the environment makes it first.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test lint bench bench-crf bench-coverage bench-report test-slow clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint bench bench-crf bench-coverage bench-report test-slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "error: $$($(PYTHON) --version) will not do: make PYTHON=/path/to/python3.10..3.13"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || \
-	  { echo "error: no environment could be made; on Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	  { echo "error: no environment could be made; on Debian and Ubuntu: apt install python3-venv"; rm -f $(RUN); exit 1; }
 	@echo "installing into $(VENV); torch is large, this takes minutes"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[reference]' \
@@ -56,8 +56,27 @@ tables-sample: setup
 	$(RUN) -m src.report runs=runs/sample-report2024 title=report2024-sample baseline=none $(INTO) \
 	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
 
-test: setup lint ## all tests, linters and type checks
+test: lint test-only ## all tests, linters and type checks
+
+test-only: setup ## all tests, without linters
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# A pyenv shim is on the PATH for every version, but starts only the chosen ones: so each candidate must answer.
+PYENV_ROOT ?= $(HOME)/.pyenv
+test-pythons: ## all tests on each of Python 3.10 to 3.13 that is found (PATH, pyenv), each in its .venv-3.X
+	@results=; for version in 3.10 3.11 3.12 3.13; do \
+	  found=; \
+	  for python in python$$version "$(PYENV_ROOT)"/versions/$$version*/bin/python; do \
+	    answer=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null); \
+	    if test "$$answer" = $$version; then found=$$python; break; fi; \
+	  done; \
+	  if test -z "$$found"; then result="not found"; \
+	  elif $(MAKE) --no-print-directory test-only PYTHON="$$found" VENV=.venv-$$version; then result=passed; \
+	  else result=failed; fi; \
+	  results="$$results$$version $$result;"; \
+	done; \
+	printf '%s' "$$results" | tr ';' '\n'; \
+	case "$$results" in *failed*) exit 1;; *passed*) ;; *) exit 1;; esac
 
 lint: setup ## style, format, types, and which room may import which
 	@$(VENV)/bin/ruff check
@@ -82,5 +101,5 @@ test-slow: setup ## what takes minutes: submitit's local executor and a local Ra
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
 	$(RUN) -m pytest -m slow $(ARGS)
 
-clean: ## remove the environment and caches; data and runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/cpu/__pycache__
+clean: ## remove the environments and caches; data and runs stay
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info src/crf/cpu/__pycache__
