@@ -16,7 +16,8 @@ from rich.table import Table
 from benchmarks.crf_data import Scene, model
 from src.crf.cpu import meanfield
 from src.crf.cpu.construction import build
-from src.crf.cpu.lattice import blur, spread
+from src.crf.cpu.lattice import blur
+from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import rows
 from src.crf.model import bilateral_features
 from src.crf.permutohedral import alpha
@@ -28,15 +29,18 @@ def copy(source, target):
         target[i] = source[i]
 
 
-@njit(parallel=True)
+@njit(nogil=True)
 def update(first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
-    count = len(bilateral.bands) - 1
-    for i in prange(count):
-        band = spread(i, count)
-        meanfield._update(
-            bilateral.bands[band], bilateral.bands[band + 1], first, last, unary,
-            spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
-        )  # fmt: skip
+    each(
+        len(bilateral.bands) - 1, meanfield._update,
+        (first, last, unary, spatial, bilateral, flow_s, flow_b, flow_s.values, flow_b.values, weight_s, weight_b,
+         kept, result),
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def blurred(lattice, flow):
+    return blur(lattice.first, lattice.members, lattice.neighbours, flow.splatted, flow.values, flow.spare)
 
 
 def best(call, repeats: int = 15) -> float:
@@ -94,8 +98,8 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
         "splat alone": (best(lambda: walk(True, False)), points_read),
         "slice, softmax, result": (best(lambda: walk(False, True)), points_read + points * 4 * len(kept)),
         "slice, softmax, splat": (best(lambda: walk(False, False)), points_read),
-        "blur, spatial": (best(lambda: blur(spatial, flows[0].splatted, *flows[0][2:])), blur_bytes(spatial)),
-        "blur, bilateral": (best(lambda: blur(bilateral, flows[1].splatted, *flows[1][2:])), blur_bytes(bilateral)),
+        "blur, spatial": (best(lambda: blurred(spatial, flows[0])), blur_bytes(spatial)),
+        "blur, bilateral": (best(lambda: blurred(bilateral, flows[1])), blur_bytes(bilateral)),
     }
     table = Table(f"{len(kept)} labels, {threads} threads", "ms", "MB", "bound, ms", "ms / bound", box=box.SIMPLE_HEAD)
     for name, (took, moved) in measured.items():

@@ -70,7 +70,7 @@ class NumbaEngine:
         return self._executor.submit(self._run, probs, rgb, models)
 
     def _run(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
-        from src.crf.cpu import meanfield
+        from src.crf.cpu.meanfield import meanfield
 
         if not meanfield.is_compiled():
             print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)

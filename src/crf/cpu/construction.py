@@ -5,9 +5,10 @@ Each band of points finds its vertices in a table of its own; the bands' tables 
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
 
+from src.crf.cpu.jit import entry, inner
 from src.crf.cpu.lattice import CHUNKS, Lattice, normalise, spread
+from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import element, less, load, round_even, rows, store
 from src.crf.permutohedral import alpha, scales, strides
 
@@ -37,12 +38,14 @@ def build(features: npt.NDArray[np.float32]) -> Lattice:
     slots = np.empty((points, d + 1), np.uint32)
     names = np.empty(points * (d + 1), np.int64)
     counts = np.empty(len(bands) - 1, np.int64)
-    _locate(blocks, scales(d), factors, bands, numbers, slots, names, counts)
+    _locate(blocks, np.array(scales(d), np.float32), factors, bands, numbers, slots, names, counts)
     band_slots = np.concatenate(([0], counts.cumsum()))
     vertex, neighbours, first, members = _connect(bands, band_slots, names, factors, slots)
     norm = np.empty(points, np.float32)
     lattice = Lattice(bands, weights, slots, band_slots, vertex, first, members, neighbours, norm)
-    normalise(lattice, np.float32(alpha(d)), norm, rows(len(vertex), 1), rows(len(first), 1), rows(len(first), 1))
+    spare = rows(len(vertex), 1), rows(len(first), 1), rows(len(first), 1)
+    scale = np.float32(alpha(d))
+    normalise(bands, band_slots, slots, numbers, vertex, first, members, neighbours, scale, norm, *spare)
     return lattice
 
 
@@ -51,7 +54,7 @@ def _count_bands(points: int) -> int:
     return 1 << min(6, max(0, (points // 8192).bit_length() - 1))
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _find(names, ids, shift, name):
     """Place of `name`, or of the free place for it, in an open-addressing table of 2^(64 - shift) places."""
     place = np.int64(np.uint64(name * np.int64(-7046029254386353131)) >> shift)  # Fibonacci hashing
@@ -60,10 +63,11 @@ def _find(names, ids, shift, name):
     return place
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _table(names, count, bits):
     """A table of 2^bits places with the first `count` of `names` in it."""
-    table_names, table_ids = np.empty(1 << bits, np.int64), np.full(1 << bits, -1, np.int32)
+    table_names, table_ids = np.empty(1 << bits, np.int64), np.empty(1 << bits, np.int32)
+    table_ids[:] = -1
     shift = np.uint64(64 - bits)
     for i in range(count):
         place = _find(table_names, table_ids, shift, names[i])
@@ -71,7 +75,7 @@ def _table(names, count, bits):
     return table_names, table_ids, shift
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _simplices(blocks, count, block, scale, lifted, remainder, rank, offset):
     """The simplices in which the 16 points of a block lie (Adams et al. 2010, p. 5): rows of lanes, one per coordinate.
 
@@ -106,24 +110,28 @@ def _simplices(blocks, count, block, scale, lifted, remainder, rank, offset):
         store(offset, i, (load(lifted, i) - load(remainder, i)) * down)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@entry
 def _locate(blocks, scale, factors, bands, weights, slots, names, counts):
     """Weights and vertices of all points; `names` of a band's vertices begin where those of its points would."""
-    for i in prange(len(counts)):
-        band = spread(i, len(counts))
-        own = names[bands[band] * len(factors) :]
-        scratch = np.empty((4, len(factors)), LANE_ROW)
-        point, found, bits = bands[band], 0, 11
-        while point < bands[band + 1]:
-            bits += 2
-            table = _table(own, found, bits)
-            point, found = _locate_points(
-                blocks, scale, factors, point, bands[band + 1], found, scratch, weights, slots, own, *table
-            )
-        counts[band] = found
+    each(len(counts), _locate_band, (blocks, scale, factors, bands, weights, slots, names, counts))
 
 
-@njit(nogil=True, cache=True)
+@inner
+def _locate_band(index, blocks, scale, factors, bands, weights, slots, names, counts):
+    band = spread(index, len(counts))
+    own = names[bands[band] * len(factors) :]
+    scratch = np.empty((4, len(factors)), LANE_ROW)
+    point, found, bits = bands[band], 0, 11
+    while point < bands[band + 1]:
+        bits += 2
+        table = _table(own, found, bits)
+        point, found = _locate_points(
+            blocks, scale, factors, point, bands[band + 1], found, scratch, weights, slots, own, *table
+        )
+    counts[band] = found
+
+
+@inner
 def _locate_points(
     blocks, scale, factors, begin, end, found, scratch, weights, slots, names, table_names, table_ids, shift
 ):
@@ -158,12 +166,13 @@ def _locate_points(
     return end, found
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@entry
 def _connect(bands, band_slots, names, factors, slots):
     """Number the vertices over all bands, find their neighbours and slots, and make `slots` global."""
     axes = len(factors)
     total = band_slots[-1]
-    table_names, table_ids, shift = _table(names, 0, 2 + int(np.log2(total)))
+    table = _table(names, 0, 2 + int(np.log2(total)))
+    table_names, table_ids, shift = table
     vertex, vertex_names = np.empty(total, np.int32), np.empty(total, np.int64)
     count = 0
     for band in range(len(bands) - 1):
@@ -174,26 +183,43 @@ def _connect(bands, band_slots, names, factors, slots):
                 table_names[place], table_ids[place], vertex_names[count] = name, count, name
                 count += 1
             vertex[slot] = table_ids[place]
-    neighbours = np.full((axes, count, 2), count, np.int32)
-    step = factors.sum()
-    for chunk in prange(CHUNKS):
-        for v in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
-            for axis in range(axes):
-                place = _find(table_names, table_ids, shift, vertex_names[v] - step + axes * factors[axis])
-                other = table_ids[place]
-                if other >= 0:
-                    neighbours[axis, v, 0] = other
-                    neighbours[axis, other, 1] = v
-    for band in prange(len(bands) - 1):
-        for point in range(bands[band], bands[band + 1]):
-            for r in range(axes):
-                slots[point, r] += np.uint32(band_slots[band])
-    counts = np.zeros(count + 1, np.int32)
-    for slot in range(total):
-        counts[vertex[slot] + 1] += 1
-    first = counts.cumsum().astype(np.int32)
-    at, members = first.copy(), np.empty(total, np.int32)
-    for slot in range(total):
+    neighbours = np.empty((axes, count, 2), np.int32)
+    neighbours[:] = count
+    each(CHUNKS, _find_neighbours, (vertex_names[:count], factors, neighbours, table_names, table_ids, shift))
+    each(len(bands) - 1, _make_global, (bands, band_slots, slots))
+    first, members = _members(vertex, count)
+    return vertex, neighbours, first, members
+
+
+@inner
+def _find_neighbours(chunk, names, factors, neighbours, table_names, table_ids, shift):
+    axes, count, step = len(factors), len(names), factors.sum()
+    for v in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
+        for axis in range(axes):
+            place = _find(table_names, table_ids, shift, names[v] - step + axes * factors[axis])
+            other = table_ids[place]
+            if other >= 0:
+                neighbours[axis, v, 0] = other
+                neighbours[axis, other, 1] = v
+
+
+@inner
+def _make_global(band, bands, band_slots, slots):
+    for point in range(bands[band], bands[band + 1]):
+        for r in range(slots.shape[1]):
+            slots[point, r] += np.uint32(band_slots[band])
+
+
+@inner
+def _members(vertex, count):
+    """The slots of each vertex in rising order, those of vertex v from `first[v]` on."""
+    first, members = np.zeros(count + 1, np.int32), np.empty(len(vertex), np.int32)
+    for slot in range(len(vertex)):
+        first[vertex[slot] + 1] += 1
+    for v in range(count):
+        first[v + 1] += first[v]
+    at = first.copy()
+    for slot in range(len(vertex)):
         members[at[vertex[slot]]] = slot
         at[vertex[slot]] += 1
-    return vertex, neighbours, first, members
+    return first, members

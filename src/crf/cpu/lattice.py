@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
 
-from src.crf.cpu.simd import element, load, store, width_of
+from src.crf.cpu.jit import entry, inner
+from src.crf.cpu.parallel import each
+from src.crf.cpu.simd import element, load, store
 
 CHUNKS = 64  # of vertices, in parallel loops
 
@@ -30,77 +31,75 @@ class Lattice(NamedTuple):
     norm: npt.NDArray[np.float32]  # (N,) 1 / sqrt(K 1), of the symmetric normalisation
 
 
-@njit(nogil=True, cache=True)
+@inner
 def spread(i, count):
     """A permutation of 0..count - 1, a power of two, that gives each thread easy and hard parts of the image."""
     return i * 7 % count
 
 
-@njit(nogil=True, cache=True)
-def _collect(first, members, splatted, values, begin, end):
-    for v in range(begin, end):
+@inner
+def _collect(chunk, first, members, splatted, values):
+    count = len(first) - 1
+    for v in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
         row = load(splatted, members[first[v]])
         for i in range(first[v] + 1, first[v + 1]):
             row = row + load(splatted, members[i])
         store(values, v, row)
 
 
-@njit(nogil=True, cache=True)
-def _blur_axis(neighbours, values, blurred, begin, end):
-    for v in range(begin, end):
+@inner
+def _blur_axis(chunk, neighbours, values, blurred):
+    count = len(neighbours)
+    for v in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
         sides = load(values, neighbours[v, 0]) + load(values, neighbours[v, 1])
         store(blurred, v, load(values, v) + sides * np.float32(0.5))
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def blur(lattice, splatted, values, spare):
+@inner
+def blur(first, members, neighbours, splatted, values, spare):
     """Add up the slots of each vertex and blur along every axis; the result is in one of `values` and `spare`.
 
     Args:
-        lattice: of M vertices and L slots.
+        first: see `Lattice`.
+        members: see `Lattice`.
+        neighbours: see `Lattice`.
         splatted: (L,) rows.
         values: (M + 1,) rows, overwritten.
         spare: (M + 1,) rows, overwritten.
     """
-    count = len(lattice.first) - 1
+    count = len(first) - 1
     store(values, count, np.float32(0))  # what a missing neighbour holds
     store(spare, count, np.float32(0))
-    for chunk in prange(CHUNKS):
-        begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
-        _collect(lattice.first, lattice.members, splatted, values, begin, end)
-    for axis in range(len(lattice.neighbours)):
-        for chunk in prange(CHUNKS):
-            begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
-            _blur_axis(lattice.neighbours[axis], values, spare, begin, end)
+    each(CHUNKS, _collect, (first, members, splatted, values))
+    for axis in range(len(neighbours)):
+        each(CHUNKS, _blur_axis, (neighbours[axis], values, spare))
         values, spare = spare, values
     return values
 
 
-@njit(nogil=True, cache=True)
-def _splat_ones(slots, weights, splatted, begin, end, first_slot, last_slot):
-    for slot in range(first_slot, last_slot):
+@inner
+def _splat_ones(band, bands, edges, slots, weights, splatted):
+    for slot in range(edges[band], edges[band + 1]):
         store(splatted, slot, np.float32(0))
-    for point in range(begin, end):
-        for r in range(width_of(weights)):
+    for point in range(bands[band], bands[band + 1]):
+        for r in range(weights.shape[1]):
             slot = slots[point, r]
-            store(splatted, slot, element(splatted, slot, 0) + element(weights, point, r))
+            store(splatted, slot, element(splatted, slot, 0) + weights[point, r])
 
 
-@njit(nogil=True, cache=True)
-def _slice_norm(slots, weights, vertex, blurred, scale, norm, begin, end):
-    for point in range(begin, end):
+@inner
+def _slice_norm(band, bands, slots, weights, vertex, blurred, scale, norm):
+    for point in range(bands[band], bands[band + 1]):
         received = np.float32(0)
-        for r in range(width_of(weights)):
-            received += element(weights, point, r) * element(blurred, vertex[slots[point, r]], 0)
+        for r in range(weights.shape[1]):
+            received += weights[point, r] * element(blurred, vertex[slots[point, r]], 0)
         norm[point] = np.float32(1) / np.sqrt(received * scale + np.float32(1e-20))
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def normalise(lattice, scale, norm, splatted, values, spare):
+@entry
+def normalise(bands, edges, slots, weights, vertex, first, members, neighbours, scale, norm, splatted, values, spare):
     """Fill `norm`: one over the root of what the filter makes of ones."""
-    bands, edges = lattice.bands, lattice.band_slots
-    for b in prange(len(bands) - 1):
-        _splat_ones(lattice.slots, lattice.weights, splatted, bands[b], bands[b + 1], edges[b], edges[b + 1])
-    blurred = blur(lattice, splatted, values, spare)
-    for b in prange(len(bands) - 1):
-        _slice_norm(lattice.slots, lattice.weights, lattice.vertex, blurred, scale, norm, bands[b], bands[b + 1])
+    count = len(bands) - 1
+    each(count, _splat_ones, (bands, edges, slots, weights, splatted))
+    blurred = blur(first, members, neighbours, splatted, values, spare)
+    each(count, _slice_norm, (bands, slots, weights, vertex, blurred, scale, norm))

@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
 
+from src.crf.cpu import ahead
 from src.crf.cpu.construction import build
+from src.crf.cpu.jit import entry, inner
 from src.crf.cpu.lattice import Lattice, blur, spread
+from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import element, exp, largest, load, muladd, rows, store, total, width_of
 from src.crf.model import (
     SMALLEST,
@@ -56,6 +58,7 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
     with _ONE_AT_A_TIME:
+        ahead.wait()
         useful = -(-flat.shape[1] // POINTS_PER_THREAD)
         numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
         highest = _checked_highest(flat)
@@ -67,7 +70,9 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
 
     In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
     """
-    highest = _highest(flat.view(np.uint32))
+    bits, highest = flat.view(np.uint32), np.empty(len(flat), np.uint32)
+    bits.flags.writeable = False  # what may be written and what may not are types of their own to Numba
+    _highest(bits, highest)
     if highest.max() > np.float32(1).view(np.uint32):
         check_range(float(flat.min()), float(flat.max()))
         return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
@@ -80,10 +85,8 @@ def padded(labels: int) -> int:
 
 
 def is_compiled() -> bool:
-    """Whether an earlier call left compiled code for this file behind."""
-    return bool(_mean_field.signatures) or any(
-        Path(str(_mean_field.stats.cache_path)).glob("meanfield._mean_field*.nbi")
-    )
+    """Whether an earlier call, or a process that `ahead` started, left compiled code for rows of some width behind."""
+    return bool(_mean_field.signatures) or any(Path(str(_mean_field.stats.cache_path)).glob("cpu._mean_field*.nbi"))
 
 
 class _Flow(NamedTuple):
@@ -113,6 +116,7 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         if not len(kept):
             kept = np.array([highest.argmax()])
         width = padded(len(kept))
+        ahead.wait(width)
         if kept.tobytes() not in unaries:
             unaries[kept.tobytes()] = _unary(flat, kept, width)
         key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
@@ -145,45 +149,47 @@ def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     return build(positions(height, width, sigma))
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _highest(planes):
-    found = np.empty(len(planes), planes.dtype)
-    for i in prange(len(planes)):
-        found[i] = planes[i].max()
-    return found
+@entry
+def _highest(planes, found):
+    each(len(planes), _highest_of_plane, (planes, found))
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@inner
+def _highest_of_plane(i, planes, found):
+    highest = planes[i, 0]
+    for point in range(planes.shape[1]):
+        if planes[i, point] > highest:
+            highest = planes[i, point]
+    found[i] = highest
+
+
+@entry
 def _clear(planes, labels):
-    for i in prange(len(labels)):
-        planes[labels[i]] = 0
+    each(len(labels), _clear_plane, (planes, labels))
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@inner
+def _clear_plane(i, planes, labels):
+    for point in range(planes.shape[1]):
+        planes[labels[i], point] = 0
+
+
+@entry
 def _transpose(planes, unary, numbers):
     """Rows of the kept labels from planes; `numbers` is another view of `unary`. Padding loses against any label."""
+    each(64, _transpose_part, (planes, unary, numbers))
+
+
+@inner
+def _transpose_part(part, planes, unary, numbers):
     points = planes.shape[1]
-    for part in prange(64):
-        _transpose_part(planes, unary, numbers, part * points // 64, (part + 1) * points // 64)
-
-
-@njit(nogil=True, cache=True)
-def _transpose_part(planes, unary, numbers, begin, end):
-    for point in range(begin, end):
+    for point in range(part * points // 64, (part + 1) * points // 64):
         store(unary, point, np.float32(-1e30))
         for label in range(len(planes)):
             numbers[point, label] = planes[label, point]
 
 
-@njit(nogil=True, cache=True)
-def _spread_out(vertex, blurred, sliced, splatted, begin, end):
-    """Copy the vertices' values to a band's slots, side by side, and empty what is splatted into."""
-    for slot in range(begin, end):
-        store(sliced, slot, load(blurred, vertex[slot]))
-        store(splatted, slot, np.float32(0))
-
-
-@njit(nogil=True, cache=True)
+@inner
 def _slice(sliced, slots, weights, point):
     """What the kernel gives to a point, before its weight."""
     row = load(sliced, slots[point, 0]) * element(weights, point, 0)
@@ -192,21 +198,46 @@ def _slice(sliced, slots, weights, point):
     return row
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _splat(splatted, slots, weights, point, row):
     for r in range(width_of(weights)):
         slot = slots[point, r]
         store(splatted, slot, muladd(row, element(weights, point, r), load(splatted, slot)))
 
 
-@njit(nogil=True, cache=True)
-def _update(begin, end, first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
-    """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions."""
+@inner
+def _update(
+    index,
+    first,
+    last,
+    unary,
+    spatial,
+    bilateral,
+    flow_s,
+    flow_b,
+    blurred_s,
+    blurred_b,
+    weight_s,
+    weight_b,
+    kept,
+    result,
+):
+    """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions.
+
+    For the points of one band, whose vertices' values are first copied to its slots, side by side.
+    """
     slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
     slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm
     sliced_s, splatted_s, sliced_b, splatted_b = flow_s.sliced, flow_s.splatted, flow_b.sliced, flow_b.splatted
+    band = spread(index, len(bilateral.bands) - 1)
+    for slot in range(spatial.band_slots[band], spatial.band_slots[band + 1]):
+        store(sliced_s, slot, load(blurred_s, spatial.vertex[slot]))
+        store(splatted_s, slot, np.float32(0))
+    for slot in range(bilateral.band_slots[band], bilateral.band_slots[band + 1]):
+        store(sliced_b, slot, load(blurred_b, bilateral.vertex[slot]))
+        store(splatted_b, slot, np.float32(0))
     final = np.empty(1, unary.dtype)
-    for point in range(begin, end):
+    for point in range(bilateral.bands[band], bilateral.bands[band + 1]):
         x = load(unary, point)
         if not first:
             x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], x)
@@ -222,20 +253,19 @@ def _update(begin, end, first, last, unary, spatial, bilateral, flow_s, flow_b, 
             _splat(splatted_b, slots_b, weights_b, point, row * norm_b[point])
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@entry
 def _mean_field(iterations, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
-    count = len(bilateral.bands) - 1
     blurred_s, blurred_b = flow_s.values, flow_b.values
     for step in range(iterations + 1):
         if step > 0:
-            blurred_s = blur(spatial, flow_s.splatted, flow_s.values, flow_s.spare)
-            blurred_b = blur(bilateral, flow_b.splatted, flow_b.values, flow_b.spare)
-        for i in prange(count):
-            band = spread(i, count)
-            edges_s, edges_b = spatial.band_slots, bilateral.band_slots
-            _spread_out(spatial.vertex, blurred_s, flow_s.sliced, flow_s.splatted, edges_s[band], edges_s[band + 1])
-            _spread_out(bilateral.vertex, blurred_b, flow_b.sliced, flow_b.splatted, edges_b[band], edges_b[band + 1])
-            _update(
-                bilateral.bands[band], bilateral.bands[band + 1], step == 0, step == iterations, unary,
-                spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result,
-            )  # fmt: skip
+            blurred_s = blur(
+                spatial.first, spatial.members, spatial.neighbours, flow_s.splatted, flow_s.values, flow_s.spare
+            )
+            blurred_b = blur(
+                bilateral.first, bilateral.members, bilateral.neighbours, flow_b.splatted, flow_b.values, flow_b.spare
+            )
+        each(
+            len(bilateral.bands) - 1, _update,
+            (step == 0, step == iterations, unary, spatial, bilateral, flow_s, flow_b, blurred_s, blurred_b,
+             weight_s, weight_b, kept, result),
+        )  # fmt: skip

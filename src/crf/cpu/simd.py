@@ -6,32 +6,17 @@ A function that uses rows is specialised, and its compiled form cached, for each
 function of their own that a parallel loop calls: straight in the loop's body Numba may move or drop a `store`.
 """
 
-import hashlib
 import operator
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import config, extending, types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import models, overload, register_model
+from numba.extending import models, register_model
 from numba.np.arrayobj import make_array
-
-
-def _cache_by_content() -> None:
-    """Keep compiled code in a folder named after the sources: Numba looks for changes in a function's own file only."""
-    here = Path(__file__).parent
-    content = b"".join((here / f"{name}.py").read_bytes() for name in ("simd", "lattice", "construction", "meanfield"))
-    folder = here / "__pycache__" / f"numba-{hashlib.sha256(content).hexdigest()[:12]}"
-    if "NUMBA_CACHE_DIR" not in os.environ and os.access(here, os.W_OK):
-        config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-
-
-_cache_by_content()
 
 intrinsic: Any = extending.intrinsic  # its own types want the hidden argument from callers
 
@@ -186,10 +171,6 @@ def _exp(builder: Any, x: Any) -> Any:
     return builder.select(tiny, const(0.0), builder.fmul(p, power))
 
 
-_add, _sub, _mul = (_elementwise(lambda b, x, y, op=op: getattr(b, op)(x, y)) for op in ("fadd", "fsub", "fmul"))
-_ops = {operator.add: _add, operator.sub: _sub, operator.mul: _mul}
-
-
 def _binary(typed: Any) -> Any:
     @intrinsic
     def function(typing: Any, a: Any, b: Any) -> Any:
@@ -198,14 +179,28 @@ def _binary(typed: Any) -> Any:
     return function
 
 
-def _overload(symbol: Any, function: Any) -> None:
-    @overload(symbol)
-    def choose(a, b):  # Numba compares this signature with the lambda's
-        return (lambda a, b: function(a, b)) if isinstance(a, Row) or isinstance(b, Row) else None
+def _operator(symbol: Any, emit: Callable[..., Any]) -> None:
+    """Rows beside rows or numbers; not by `overload`, which compiles a function for each pair of types."""
+    typed = _elementwise(emit)
+
+    @extending.type_callable(symbol)
+    def type_of(context: Any) -> Any:
+        def typer(a: Any, b: Any) -> Any:
+            known = all(isinstance(kind, Row | types.Number) for kind in (a, b))
+            return typed([a, b])[0].return_type if known and (isinstance(a, Row) or isinstance(b, Row)) else None
+
+        return typer
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return typed(list(signature.args))[1](context, builder, signature, args)
+
+    for kinds in ((Row, Row), (Row, types.Number), (types.Number, Row)):
+        extending.lower_builtin(symbol, *kinds)(generate)
 
 
-for _symbol, _typed in _ops.items():
-    _overload(_symbol, _binary(_typed))
+_operator(operator.add, lambda builder, a, b: builder.fadd(a, b))
+_operator(operator.sub, lambda builder, a, b: builder.fsub(a, b))
+_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 
 less = _binary(_elementwise(_less))
 """1 where a < b, else 0."""
