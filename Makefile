@@ -90,6 +90,7 @@ bench: setup ## one table of all ratios: input, step, scoring, memory, start, be
 
 bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_SAMPLE
 	$(RUN) -m benchmarks.crf $(ARGS)
+	$(RUN) -m benchmarks.crf_compile
 
 bench-coverage: setup ## how often the tables' intervals hold the truth, by simulation
 	$(RUN) -m benchmarks.coverage $(ARGS)

@@ -70,10 +70,10 @@ class NumbaEngine:
         return self._executor.submit(self._run, probs, rgb, models)
 
     def _run(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
-        from src.crf.cpu.meanfield import meanfield
+        from src.crf.cpu import meanfield
 
         if not meanfield.is_compiled():
-            print("compiling the dense CRF for this processor: half a minute, once", file=sys.stderr, flush=True)
+            print("compiling the dense CRF for this processor: about ten seconds, once", file=sys.stderr, flush=True)
         started, torchs = time.perf_counter(), torch.get_num_threads()
         found = [
             [torch.from_numpy(q) for q in meanfield.infer(readonly(p.numpy()), image, models, threads=self.threads)]

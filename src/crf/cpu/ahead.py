@@ -29,7 +29,7 @@ def start() -> None:
     if _process is not None or kept is None or not sys.executable or all(_mark(kept, w).exists() for w in WIDTHS):
         return
     package = __name__.split(".")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = dict(os.environ)
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         environment["NUMBA_CACHE_DIR"] = str(Path(chosen).absolute())
     with suppress(OSError):
@@ -44,7 +44,7 @@ def start() -> None:
 def wait(width: int = WIDTHS[0]) -> None:
     """Until the process that `start` started, if any, has compiled what rows of this width need, or has ended."""
     global _process
-    if _process is None:
+    if _process is None or width not in WIDTHS:
         return
     kept, until = folder(), time.monotonic() + PATIENCE
     while _process.poll() is None and kept is not None and not _mark(kept, width).exists():
@@ -91,7 +91,7 @@ def _compile(width: int) -> None:
     from src.crf.model import CRFParameters, DenseCRF
 
     crf = DenseCRF(CRFParameters(1, 3.0, 1.0, 40.0, 13.0, 1.0, 0.0), "raw")
-    infer(np.full((width, 4, 5), 1 / width, np.float32), np.zeros((4, 5, 3), np.uint8), [crf], threads=1)
+    infer(np.full((width, 4, 5), 1 / width, np.float32), np.zeros((4, 5, 3), np.uint8), [crf])
 
 
 def _end_with(parent: int) -> None:

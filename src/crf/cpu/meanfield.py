@@ -170,8 +170,7 @@ def _clear(planes, labels):
 
 @inner
 def _clear_plane(i, planes, labels):
-    for point in range(planes.shape[1]):
-        planes[labels[i], point] = 0
+    planes[labels[i]] = 0
 
 
 @entry

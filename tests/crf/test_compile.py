@@ -1,0 +1,132 @@
+"""What is compiled, how often, and by whom: fresh processes with a cache of their own."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src.crf.cpu import ahead, meanfield
+from src.crf.cpu.cache import SOURCES
+from tests.conftest import ROOT, environment
+from tests.crf.conftest import model, scene
+
+ENTRIES = """
+import importlib, json
+modules = [importlib.import_module(f"src.crf.cpu.{name}") for name in ("parallel", "lattice", "construction", "meanfield")]
+found = {key: value for module in modules for key, value in vars(module).items() if hasattr(value, "stats")}
+"""
+COUNT = ENTRIES + "print(json.dumps({k: [len(d.signatures), len(d.stats.cache_misses)] for k, d in found.items()}))"
+IMAGES = """
+from src.crf.cpu import meanfield
+from tests.crf.conftest import model, scene
+for labels in (5, 12, 21):
+    meanfield.infer(*scene(24, 37, labels), [model()])
+"""
+
+
+def run(program, cache):
+    """What a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment() | {"NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache that a background process has filled while a call waited for it, and what that call had to compile."""
+    cache = tmp_path_factory.mktemp("cache")
+    start = "from src.crf.cpu import ahead\nahead.PATIENCE = 280\nahead.start()\nassert ahead._process\n"
+    return cache, run(start + IMAGES + COUNT, cache)
+
+
+def test_a_call_waits_for_the_process_that_compiles(filled):
+    _, counts = filled
+    assert all(compiled == 0 for _, compiled in json.loads(counts).values())
+
+
+def test_a_filled_cache_leaves_nothing_to_compile(filled):
+    cache, _ = filled
+    assert run("from src.crf.cpu import meanfield; print(meanfield.is_compiled())", cache) == "True"
+    counts = json.loads(run(IMAGES + COUNT, cache))
+    assert all(compiled == 0 for _, compiled in counts.values())
+
+
+def test_only_what_depends_on_the_number_of_labels_is_compiled_again(filled):
+    cache, _ = filled
+    versions = {name: count for name, (count, _) in json.loads(run(IMAGES + COUNT, cache)).items() if count}
+    assert versions.pop("_mean_field") == versions.pop("_transpose") == 3
+    assert "_locate" in versions and set(versions.values()) == {1}
+
+
+def test_a_filled_cache_starts_nothing_and_imports_nothing(filled):
+    cache, _ = filled
+    program = "import sys; from src.crf.cpu import ahead; ahead.start(); print(ahead._process, 'numpy' in sys.modules)"
+    assert run(program, cache) == "None False"
+    program = "import sys; import src.crf.cpu.meanfield; print('torch' in sys.modules)"
+    assert run(program, cache) == "False"
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """A process in the place of the one that compiles, which never ends by itself."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(ahead, "_process", process)
+    monkeypatch.setattr(ahead, "_mark", lambda kept, width: kept / "never")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_process_does_no_harm(child):
+    child.kill()
+    assert meanfield.infer(*scene(5, 6, 3), [model()])[0].shape == (3, 5, 6)
+    assert ahead._process is None
+
+
+def test_a_process_that_gets_no_time_is_given_up(child, monkeypatch):
+    monkeypatch.setattr(ahead, "PATIENCE", 0)
+    meanfield.infer(*scene(5, 6, 3), [model()])
+    assert child.poll() is not None and ahead._process is None
+
+
+def test_other_widths_are_not_waited_for(child):
+    ahead.wait(64)
+    assert child.poll() is None
+
+
+@pytest.mark.parametrize("place", [None, "a file"])
+def test_a_cache_that_cannot_be_written_does_no_harm(place, tmp_path, monkeypatch):
+    (tmp_path / "a file").touch()
+    monkeypatch.setattr(ahead, "folder", lambda: place and tmp_path / place)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a file"))
+    monkeypatch.setattr(ahead, "_process", None)
+    ahead.start()
+    assert (ahead._process is None) == (place is None)
+    ahead.wait()
+    assert ahead._process is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_it_ends_with_its_parent(tmp_path):
+    program = (
+        "import os; from src.crf.cpu import ahead; ahead.start(); print(ahead._process.pid, flush=True); os._exit(0)"
+    )
+    child = int(run(program, tmp_path))
+    state = Path(f"/proc/{child}/stat")
+    until = time.monotonic() + 60
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_the_folder_is_named_after_all_that_is_compiled():
+    compiled = re.compile(r"^(from|import) (numba|llvmlite|src\.crf\.jit)\b", re.MULTILINE)
+    files = (ROOT / "src" / "crf").glob("*.py")
+    assert {path.stem for path in files if compiled.search(path.read_text())} == set(SOURCES)
