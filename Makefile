@@ -6,7 +6,7 @@ ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint bench bench-crf bench-coverage bench-report test-slow clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint reference bench bench-crf bench-coverage bench-report test-slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  || echo "pydensecrf could not be built (no C++ compiler?): all works but crf.engine=pydensecrf and its tests"
 	@touch $@
 
-demo: setup ## train and score a small network on generated images, 3 to 5 minutes on two cores
+demo: setup ## train and score a small network on generated images, and report on it: two minutes on two cores
 	$(RUN) -m src.train data=shapes backbone=resnet18 backbone.weights=none recipe=demo crf=deeplabv2 name=demo $(ARGS)
+	$(RUN) -m src.report runs=runs/demo title=demo baseline=none question="What does a dense CRF change, on generated images?"
 
 # Small enough for 25 minutes on two cores: random weights, small crops, few epochs.
 DATA ?= demo
@@ -83,6 +84,9 @@ lint: setup ## style, format, types, and which room may import which
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
+
+reference: setup ## write docs/reference.md from the comments in conf/
+	$(RUN) docs/reference.py
 
 bench: setup ## one table of all ratios: input, step, scoring, memory, start, beside torchvision and others
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -1,3 +1,3 @@
-"""SegLab: compare semantic-segmentation choices on PASCAL VOC2012 and be able to believe the table."""
+"""SegLab: compare semantic-segmentation choices, and be able to believe the table."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

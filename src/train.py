@@ -50,6 +50,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
 
     machine = recipe.training_hardware(config)
     console.print(f"machine     {machine}{recipe.batches(config.recipe, machine)}", soft_wrap=True)
+    build.compile_ahead(config, machine)
     data = build.datamodule(config, machine)
     data.prepare_data()
     console.print(f"data        {config.data.name}: {data.summary()}; {data.remember()}", soft_wrap=True)

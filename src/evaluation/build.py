@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import src
 from src.core.machine import keep_freed_memory
+from src.crf.cpu import ahead
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.classes import VOC_CLASSES
@@ -93,6 +94,15 @@ def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
     chosen = variants(config)
     needed = any(variant.crf is not None for variant in chosen.values())
     return VariantScorer(chosen, len(VOC_CLASSES), engine(config, machine) if needed else None)
+
+
+def compile_ahead(config: DictConfig, machine: Hardware) -> None:
+    """Compile the CRF beside what comes before the first image is scored, where one will run on the CPU."""
+    variants = config.get("variants")  # a search has none: it always runs CRFs
+    runs = variants is None or any(variant and variant.get("guidance") for variant in variants.values())
+    on_cpu = config.crf.engine == "numba" or (config.crf.engine == "auto" and machine.device != "cuda")
+    if runs and on_cpu:
+        ahead.start()
 
 
 def engine(config: DictConfig, machine: Hardware) -> Engine:

@@ -66,6 +66,7 @@ def score_again(config: DictConfig, folder: RunFolder, console: Console) -> floa
     """Score the network of a finished run with the variants of a config of the same training, beside its own."""
     source = Source(folder.path, folder.best, config)
     machine = build.hardware(config)
+    build.compile_ahead(config, machine)
     data = build.datamodule(config, machine)
     data.prepare_data()
     scored = scored_folder(config, folder)

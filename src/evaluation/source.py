@@ -50,6 +50,7 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
     source = find(config)
     settled = settle(config, source, typed)
     machine = build.hardware(settled)
+    build.compile_ahead(settled, machine)
     data = build.datamodule(settled, machine)
     data.prepare_data()
     return source, settled, machine, data

@@ -86,7 +86,8 @@ def padded(labels: int) -> int:
 
 def is_compiled() -> bool:
     """Whether an earlier call, or a process that `ahead` started, left compiled code for rows of some width behind."""
-    return bool(_mean_field.signatures) or any(Path(str(_mean_field.stats.cache_path)).glob("cpu._mean_field*.nbi"))
+    kept = Path(str(_mean_field.stats.cache_path)).glob("meanfield._mean_field*.nbi")
+    return bool(_mean_field.signatures) or any(kept)
 
 
 class _Flow(NamedTuple):
