@@ -38,7 +38,7 @@ from tests.conftest import ROOT, run
         ),
         ("evaluate", "logits=. recipe.protocol=voc", r"the recipe belongs to the training"),
         ("train", "+variants.mine={guidance:gray}", r"guidance=gray: not one of raw, normalized"),
-        ("train", "+variants.mine={guidance:raw,fusion:sum}", r"fusion=sum: not one of mean, product"),
+        ("train", "+variants.mine={guidance:raw,fusion:sum}", r"fusion=sum: not one of boundary, fill"),
         ("train", "crf.engine=magic", r"crf.engine=magic: not one of"),
         ("train", "resume=nowhere.ckpt", r"nowhere.ckpt does not exist"),
         ("evaluate", "", r"exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: none"),

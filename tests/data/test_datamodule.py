@@ -9,7 +9,7 @@ def test_workers_that_validate_start_before_the_training_and_stay(tmp_path):
     """What is forked later copies each page that a training writes next."""
     folder = prepare(tmp_path, seed=0, train=2, val=5, height=64, width=64)
     data = SegmentationDataModule(
-        prepare=lambda _: folder,
+        prepare=lambda root: folder,
         root=tmp_path,
         train_list="train",
         val_list="val",

@@ -118,7 +118,7 @@ def test_a_killed_search_goes_on(tuned):
         (["+space.colour={low: 1.0, high: 2.0}"], r"space=colour: not one of iterations, spatial_sigma"),
         (["space.iterations.low=1.5"], r"space.iterations.low=1.5: must be a whole number"),
         (["space.spatial_sigma.low=9.0"], r"space.spatial_sigma: low=9.0 lies above high=6.0"),
-        (["+fusion.sum={}"], r"fusion=sum: not one of mean"),
+        (["+fusion.sum={}"], r"fusion=sum: not one of boundary"),
         (["split=test"], r"split=test: not one of train, val"),
         (["trials=0"], r"trials=0: must be a whole number of at least 1"),
     ],

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from src.core import processes
+from src.core.command import is_main
 from src.core.errors import InputError
 from src.models.inference import PLAIN
 from src.runs.checks.trainer import check_launcher
@@ -199,7 +200,7 @@ def test_an_image_scored_twice_is_an_error(monkeypatch):
 def test_one_process_writes(words, environment, main, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert processes.is_main(config(*words)) is main
+    assert is_main(config(*words)) is main
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 from src.crf.cpu.cache import folder
 
 WIDTHS = (8, 16, 32)  # of rows: up to so many labels that take part; VOC's 21 are 32, most images' 8
-PATIENCE = 30.0  # seconds that a call waits for a process that may get no time, before it compiles itself
+PATIENCE = 10.0  # seconds that a call waits; a process that gets no time is ended, and what it has finished is used
 _process: "subprocess.Popen[bytes] | None" = None
 
 
