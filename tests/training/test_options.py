@@ -123,25 +123,25 @@ def test_a_resume_may_ask_for_more_patience(tmp_path):
 
 
 def test_the_last_epoch_is_validated_whatever_lies_between(tmp_path):
-    run("train", *SHORT, "recipe.epochs=3", "recipe.val_every=2", "name=odd", cwd=tmp_path)
+    run("train", *SHORT, "recipe.epochs=3", "recipe.val_every=2", "name=odd", "trainer.profile=true", cwd=tmp_path)
     with (tmp_path / "runs" / "odd" / "metrics.csv").open(newline="") as file:
         assert [bool(row["val/miou"]) for row in csv.DictReader(file)] == [False, True, True]
+    profile = tmp_path / "runs" / "odd" / "profile"
+    assert "aten::" in (profile / "operators.txt").read_text() and json.loads((profile / "trace.json").read_text())
 
 
 def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_path):
     words = [*SHORT, "name=short", "recipe.epochs=90", "recipe.val_every=45", "trainer.max_time=00:00:00:01"]
-    done = run("train", *words, "trainer.profile=true", cwd=tmp_path)
+    done = run("train", *words, cwd=tmp_path)
     assert "of 180 steps by trainer.max_time=00:00:00:01" in done.stdout
     with (tmp_path / "runs" / "short" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert 0 < len(rows) < 45 and rows[-1]["val/miou"]  # validated when it stopped
     assert float(rows[0]["time/step"]) > 0 and "images/s" in done.stdout
-    profile = tmp_path / "runs" / "short" / "profile"
-    assert "aten::" in (profile / "operators.txt").read_text() and json.loads((profile / "trace.json").read_text())
     first = json.loads((tmp_path / "runs" / "short" / "results.json").read_text())
     assert first["training"]["stopped"] == "trainer.max_time=00:00:00:01"
     (tmp_path / "runs" / "short" / "results.json").unlink()  # as if killed while it was scored
-    again = run("train", *words, "trainer.profile=true", cwd=tmp_path)
+    again = run("train", *words, cwd=tmp_path)
     assert "epoch " not in again.stdout.partition("stopped ")[0] and "of 180 steps" in again.stdout
     assert json.loads((tmp_path / "runs" / "short" / "results.json").read_text())["variants"] == first["variants"]
     run("evaluate", "run=runs/short", "panels=0", cwd=tmp_path)
