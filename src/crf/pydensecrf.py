@@ -14,7 +14,7 @@ def require() -> None:
     if _missing():
         raise InputError(
             "crf.engine=pydensecrf: the module is not installed; `pip install pydensecrf2` brings it (needs a C++ "
-            "compiler), crf.engine=auto needs no such thing and gives the same labels."
+            "compiler, and a Python before 3.13), crf.engine=auto needs no such thing and gives the same labels."
         )
 
 
