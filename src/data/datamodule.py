@@ -110,11 +110,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         reason = f" ({missing} are left out: {', '.join(self.left_out)} was tuned on them)" if missing else ""
         return f"{len(kept)} val images{reason}"
 
-    def fingerprint(self) -> dict[str, str]:
+    def fingerprint(self, splits: Sequence[str] = ("train", "val")) -> dict[str, str]:
         """Per split a hash of ids and file sizes, to tell whether two runs saw the same data."""
         self.setup()
         assert self.folder is not None
-        return {split: self.folder.fingerprint(self.ids(split)) for split in self.lists}
+        return {split: self.folder.fingerprint(self.ids(split)) for split in splits}
 
     def remember(self) -> str:
         """Keep decoded images from now on, if that is wanted and possible; gives what to say of it."""

@@ -43,6 +43,7 @@ def score(
         console: is told what takes long.
         keep: folder in which the network's logits are kept; None scores them as they come.
     """
+    fingerprint = data.fingerprint(["val"])  # first: it asks for each file
     with (
         loggers(settled, folder) as logging,
         build.scorer(settled, machine) as scorer,
@@ -56,7 +57,7 @@ def score(
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
         results.log_scores(logging, scorer)
     if is_main(settled):
-        facts = {"source": str(source.path), "fingerprint": data.fingerprint(), "versions": build.versions()}
+        facts = {"source": str(source.path), "fingerprint": fingerprint, "versions": build.versions()}
         folder.write_config(settled)
         results.write(folder, settled, scorer, **facts)
     return max(result.miou for result in scorer.scores().values())

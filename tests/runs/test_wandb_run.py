@@ -65,7 +65,7 @@ def test_an_offline_run_holds_config_curves_scores_and_panels(tmp_path):
     assert {"train/loss", "train/loss/dice", "val/miou", "test/miou/crf_raw_fill"} <= found["history"]
     for media in ("iou_per_class", "confusion/none", "panels/shapes_000000"):  # stored with their paths below the key
         assert any(key.startswith(f"{media}/") for key in found["history"])
-    for mask in ("truth", "none", "crf_raw", "crf_raw_fill", "crf_unscaled"):
+    for mask in ("truth", "none", "crf_raw", "crf_raw_fill", "crf_normalized_unscaled"):
         assert f"panels/shapes_000000/masks/{mask}/path" in found["history"]
     assert list(folder.rglob("*.mask.png"))
 

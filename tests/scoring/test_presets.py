@@ -4,6 +4,7 @@ from omegaconf import OmegaConf
 from src.core.compose import register
 from src.core.errors import InputError
 from src.scoring import presets
+from tests.conftest import config
 
 PRESET = (presets.FOLDER / "deeplabv2.yaml").read_text()
 
@@ -52,3 +53,11 @@ def test_images_that_a_preset_was_tuned_on_are_known():
     tuned = {"name": "mine", "tuned": {"ids": ["a", "b"]}}
     config = OmegaConf.create({"crf": {"name": "plain", "tuned": None}, "variants": {"x": {"crf": tuned}, "none": {}}})
     assert presets.tuned_on(config) == {"mine": frozenset("ab")}
+
+
+def test_a_file_may_leave_out_what_is_no_parameter(tmp_path):
+    lines = [line for line in PRESET.splitlines() if not line.startswith(("engine:", "tuned:", "name:"))]
+    (tmp_path / "mine.yaml").write_text("\n".join(lines))
+    (word,) = register([f"crf={tmp_path / 'mine.yaml'}"])
+    crf = config(word).crf
+    assert (crf.name, crf.engine, crf.tuned) == ("mine", "auto", None)

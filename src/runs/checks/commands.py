@@ -30,6 +30,8 @@ def prepare(config: DictConfig) -> None:
     with open_dict(config):
         if "variants" in config:
             config.variants = presets.expand(config.variants)
+        if "crf" in config:
+            config.crf = {"engine": "auto", "tuned": None, **config.crf}  # which a file of one's own may leave out
         config.plugins = load_plugins(config.get("plugins"))
 
 
