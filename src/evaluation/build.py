@@ -61,7 +61,9 @@ def network(config: DictConfig) -> DeepLab:
     """Head on backbone, weights not yet loaded."""
     stride = config.head.output_stride
     backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
-    return HEADS.make(plain(config.head), ignore=("output_stride",), backbone=backbone, num_classes=len(VOC_CLASSES))
+    fixed = {"backbone": backbone, "num_classes": len(VOC_CLASSES)}
+    built: DeepLab = HEADS.make(plain(config.head), ignore=("output_stride",), **fixed)
+    return built
 
 
 def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:

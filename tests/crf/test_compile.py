@@ -79,7 +79,7 @@ def child(monkeypatch):
     """A process in the place of the one that compiles, which never ends by itself."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     monkeypatch.setattr(ahead, "_process", process)
-    monkeypatch.setattr(ahead, "_mark", lambda kept, width: kept / "never")
+    monkeypatch.setattr(ahead, "mark", lambda kept, width: kept / "never")
     yield process
     process.kill()
     process.wait()
