@@ -1,4 +1,4 @@
-"""The commands there are: `python -m src`."""
+"""List the commands: `python -m src`."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Look a data set over before anyone trains on it: `python -m src.check data=voc2012`."""
+"""Check a data set before you train on it: `python -m src.check data=voc2012`."""
 
 import sys
 from pathlib import Path
@@ -15,11 +15,11 @@ from src.runs.checks.commands import check_data_set, prepare
 
 @command("check", check_data_set, prepare=prepare)
 def main(config: DictConfig) -> None:
-    """Print counts, pixel shares and problems of every list; exit status 1 where there is a problem."""
+    """Print counts, pixel shares and problems of every list; the exit status is 1 if there is a problem."""
     console, data = Console(), config.data
     find = SOURCES.bound({"source": data.source, **data.prepare}, given=("root",))
     folder = VOCFolder(find(root=Path(data.root)))
-    console.print(f"looking over {data.name} in {folder.path}", soft_wrap=True)
+    console.print(f"checking {data.name} in {folder.path}", soft_wrap=True)
     report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)
     console.print(report.render())
     if report.problems:

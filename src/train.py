@@ -16,7 +16,7 @@ from src.training.launcher import register_launcher
 
 @command("train", check_train, prepare=prepare, launcher=register_launcher)
 def main(config: DictConfig) -> float:
-    """Do what is missing of this config's run; returns the monitored value for sweepers."""
+    """Do the missing parts of this config's run; returns the monitored value, for sweepers."""
     main_process = is_main(config)
     console = Console(quiet=not main_process)
     folder = run_folder(config)
@@ -43,7 +43,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     ended = folder.read_ending() if folder.best.exists() and not config.overwrite else None
     checkpoint = resume_path(config, folder) if ended is None else None
 
-    # torch from here on: mistakes in the config were told before
+    # torch from here on: mistakes in the config are reported before this import
     from src.evaluation import build, results, scoring
     from src.runs.loggers import loggers
     from src.training import fit, recipe, resume

@@ -12,7 +12,7 @@ from src.runs.folder import RunFolder
 
 @command("tune", check_tune, prepare=prepare)
 def main(config: DictConfig) -> float:
-    """Try settings until there are `trials`, write the best as a preset; returns its mIoU on the tuning images."""
+    """Try settings until `trials` are done and write the best as a preset; returns its mIoU on the tuning images."""
     console = Console()
     from src.evaluation import build, logits, source  # torch from here on
     from src.evaluation.trainer import scoring_trainer

@@ -1,1 +1,1 @@
-"""What knows nothing of segmentation: commands, configs, files, processes, the machine."""
+"""Code that knows nothing of segmentation: commands, configs, files, processes, the machine."""

@@ -20,15 +20,15 @@ from src.core.compose import composing, register, typed
 from src.core.errors import InputError
 from src.core.names import CONF
 
-CHILD = "SEGLAB_JOB"  # set for a process of a sweep, which ends when its standard input does: with the sweep
+CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, Lightning and SLURM
 
 
 def is_main(config: DictConfig) -> bool:
-    """Whether this process writes what a run leaves and talks to the screen, also before the processes have met.
+    """Whether this process writes the run's files and prints; this is known even before the processes have met.
 
-    The environment is asked only where the trainer is one of several processes: within an allocation of SLURM
-    independent runs have ranks, too.
+    Environment variables count only if the trainer uses several processes: in a SLURM allocation, independent runs
+    have ranks, too.
     """
     several = config.trainer.devices != 1 or config.trainer.nodes != 1
     return not several or all(os.environ.get(name, "0") == "0" for name in _RANKS)
@@ -42,17 +42,17 @@ def command(
     launcher: Callable[[], None] = lambda: None,
     rest: str | None = None,
 ) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
-    """Make a command of a function: `conf/NAME.yaml` composed with the command line, checked, then run.
+    """Turn a function into a command: `conf/NAME.yaml` composed with the command line, checked, then run.
 
     Args:
         name: root config, and the module's name under `src`.
         check: raises `InputError` for an impossible config; runs before torch is imported.
         prepare: completes the composed config, in place, before it is checked.
-        launcher: tells Hydra of a launcher of our own, for a command that sweeps.
-        rest: key of the list that takes the words whose key the root config does not have; None: they are errors.
+        launcher: registers our own launcher with Hydra, for a command that sweeps.
+        rest: key of a list for the words whose key is not in the root config; None: such words are errors.
 
-    Mistakes that the user can fix end in one sentence and exit status 1; Ctrl-C in 130. `SEGLAB_TRACEBACK=1` shows
-    the whole traceback instead.
+    A mistake that the user can fix ends with one sentence and exit status 1; Ctrl-C ends with 130.
+    `SEGLAB_TRACEBACK=1` shows the whole traceback instead.
     """
 
     def decorate(body: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -60,16 +60,16 @@ def command(
             try:
                 prepare(config)
                 check(config)
-                sys.argv[1:] = typed(sys.argv[1:])  # for the processes that a trainer of several starts
+                sys.argv[1:] = typed(sys.argv[1:])  # for the processes that the trainer may start
                 return body(config)
             except (InputError, HydraException) as error:
                 if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
                     raise
                 told = _complain(sentence(error, name, sys.argv[1:]))
-                sys.exit(told)  # past Hydra, which would announce it in its own words
+                sys.exit(told)  # passes through Hydra, which would print the error in its own words
 
         def main() -> None:
-            if os.environ.get(CHILD):  # kept: processes that this one starts end with the sweep, too
+            if os.environ.get(CHILD):  # not removed: processes that this one starts must end with the sweep, too
                 threading.Thread(target=_end_with_the_sweep, daemon=True).start()
             launcher()
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
@@ -97,13 +97,13 @@ def command(
 
 
 def _end_with_the_sweep() -> None:
-    """End this process when the sweep that started it is gone, however that ended."""
+    """End this process when the sweep that started it is gone, however the sweep ended."""
     os.read(0, 1)
     os._exit(1)
 
 
 def typed_overrides() -> list[str]:
-    """The overrides of the command line of the job that runs now."""
+    """The command-line overrides of the job that runs now."""
     return list(HydraConfig.get().overrides.task)
 
 
@@ -117,7 +117,7 @@ def _complain(message: str, *, status: int = 1) -> int:
 
 
 def _gathered(words: list[str], name: str, rest: str) -> list[str]:
-    """Words of keys that `conf/NAME.yaml` does not have, as a list `rest`; texts with commas quoted."""
+    """Collect the words whose key is not in `conf/NAME.yaml` into a list `rest`; quote texts with commas."""
     own = {*OmegaConf.load(CONF / f"{name}.yaml"), "logger", "hydra"}
     kept, others = [], []
     for word in words:
@@ -135,13 +135,13 @@ def _quoted(text: str) -> str:
 
 
 def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:
-    """The error as its reader needs it: no class name, no worker traceback; a misspelt key with the valid ones.
+    """The error message for the user: no class name, no worker traceback; for a misspelt key, the valid keys.
 
     Args:
         error: what was raised.
         name: of the root config.
         words: of the command line.
-        besides: keys that the command has besides those of the config.
+        besides: keys that the command takes in addition to those of the config.
     """
     if isinstance(error, InputError):
         return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
@@ -149,7 +149,7 @@ def sentence(error: Exception, name: str, words: list[str], *, besides: Collecti
 
 
 def _misspelt_key(name: str, typed: list[str], besides: Collection[str]) -> str | None:
-    """The first `key=value` of the command line whose key does not exist, with the keys that do."""
+    """A message about the first `key=value` whose key does not exist, with the valid keys; None if all keys exist."""
     words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
     groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
     with composing():

@@ -1,4 +1,4 @@
-"""Configs: composed by Hydra from names and files, and read back from what a run has left. Imports no torch."""
+"""Configs: composed by Hydra from names and files, or read from run folders and checkpoints. Imports no torch."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ from src.core.names import CONF
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
-_PATHS: dict[str, str] = {}  # names of registered files to their paths
+_PATHS: dict[str, str] = {}  # name of a registered file: its path
 
 
 class Tables(SearchPathPlugin):
@@ -35,22 +35,22 @@ class Tables(SearchPathPlugin):
 
 
 Plugins.instance().register(Tables)
-# Makes `hydra/launcher=jobs` a choice: each job of a sweep in a process of its own; the command that sweeps brings it.
+# Makes `hydra/launcher=jobs` a choice: each job of a sweep runs in its own process. `src.train` registers the class.
 ConfigStore.instance().store("jobs", BasicLauncherConf(LAUNCHER), group="hydra/launcher")
 
 
 def composing() -> AbstractContextManager[Any]:
-    """Where configs can be composed: in the Hydra of the command that runs, or in one of our own."""
+    """A context in which configs can be composed: the Hydra of the running command, or else a new one."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
     return initialize_config_dir(str(CONF), version_base="1.3")
 
 
 def register(words: Sequence[str]) -> list[str]:
-    """Make each file that `GROUP=PATH.yaml` names a choice that Hydra knows, and name it so; other words stay.
+    """Make each file in `GROUP=PATH.yaml` a choice that Hydra knows, and put its name into the word; other words stay.
 
     Raises:
-        InputError: the file is missing, or is no YAML file with keys.
+        InputError: the file is missing, or is not a YAML file with keys.
     """
     return [_each_choice(word, _registered) for word in words]
 
@@ -81,45 +81,45 @@ def _registered(group: str, value: str) -> str:
 
 
 def read_mapping(path: Path, where: str) -> dict[str, Any]:
-    """The content of a YAML file with keys at its top, references not followed.
+    """The content of a YAML file with keys at its top level; references are not followed.
 
     Args:
         path: of the file.
-        where: what names it, for messages.
+        where: the word that names the file, for messages.
 
     Raises:
-        InputError: the file is missing, or is no such file.
+        InputError: the file is missing, or is not a YAML file with keys.
     """
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except FileNotFoundError:
         raise InputError(f"{where}: there is no file {path}.") from None
     except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no YAML file that can be read ({str(error).splitlines()[0]}).") from error
+        raise InputError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
     return {str(key): value for key, value in content.items()}
 
 
 def plain(content: Any, source: Path) -> DictConfig:
-    """A config that a run has left, as nothing but values: no reference is followed, no name leads to code.
+    """A stored config as plain values: references are not followed, and no name leads to code.
 
     Args:
         content: what the file holds.
         source: the file, for messages.
 
     Raises:
-        InputError: it is no config, or it names something to be called.
+        InputError: this is not a config, or it names something to call.
     """
     if not isinstance(content, Mapping) or not content:
-        raise InputError(f"{source}: holds no config of a run of this project.")
+        raise InputError(f"{source}: does not hold the config of a run of this project.")
     config = OmegaConf.create(_as_text(content, source, ""))
     assert isinstance(config, DictConfig)
     return config
 
 
 def _as_text(node: Any, source: Path, where: str) -> Any:
-    """The same with `${...}` as text; raises InputError for what a config of ours never holds."""
+    """The same values with `${...}` as text; raises InputError for anything that our configs never hold."""
     if isinstance(node, Mapping):
         for key in node:
             if not isinstance(key, str | int) or re.fullmatch(r"_\w+_", str(key)):
@@ -132,9 +132,9 @@ def _as_text(node: Any, source: Path, where: str) -> Any:
         return re.sub(r"(\\*)\$\{", r"\1\1\\${", node)
     if node is None or isinstance(node, bool | int | float):
         return node
-    raise InputError(f"{source}: its config holds a {type(node).__name__} at {where}, which is no plain value.")
+    raise InputError(f"{source}: its config holds a {type(node).__name__} at {where}, which is not a plain value.")
 
 
 def read_config(path: Path) -> DictConfig:
-    """The `config.yaml` of a run folder; raises InputError where it is damaged or no such file."""
+    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not a config."""
     return plain(read_mapping(path, str(path)), path)

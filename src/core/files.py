@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, made by one process at a time. Imports no torch."""
+"""Files that are complete or absent, never half-written; one process writes at a time. Imports no torch."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from src.core.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not."""
+    """A temporary path beside `path`. It replaces `path` if the block ends without error; else it is deleted."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -38,13 +38,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values, of which none is NaN or infinite."""
+    """Write plain values as JSON; NaN and infinity are errors."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:
-    """Write a compressed npz file; unlike `numpy.savez_compressed` with one array at a time in memory."""
+    """Write a compressed npz file with one array at a time in memory, unlike `numpy.savez_compressed`."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -53,7 +53,7 @@ def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Hold a folder, made if needed: of several processes one makes what is missing in it, and the others wait.
+    """Lock a folder, and make it if needed: one process makes what is missing in it, the others wait.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -64,7 +64,7 @@ def alone(root: Path) -> Iterator[None]:
         held.acquire()
     except OSError as error:
         raise InputError(
-            f"{root} cannot be written to ({error.strerror}); give a folder that can be: data.root, or TORCH_HOME"
+            f"{root} cannot be written to ({error.strerror}); choose a writable folder with data.root or TORCH_HOME"
         ) from error
     try:
         yield

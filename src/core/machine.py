@@ -1,4 +1,4 @@
-"""What this machine leaves to the process: cores, memory, and how its allocator treats freed memory. No torch."""
+"""The cores and memory that this process may use, and what its allocator does with freed memory. No torch."""
 
 import ctypes
 import os
@@ -11,12 +11,12 @@ _CHOSEN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def usable_cores() -> int:
-    """Processor cores of this process: those of its affinity where the system tells it, else all."""
+    """Number of processor cores for this process: those of its CPU affinity if the system tells it, else all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take without harm to others; on systems that do not tell, 4 GB."""
+    """Bytes that this process may still take without harm to others; 4 GB on systems that do not tell."""
     try:
         fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         free = int(fields["MemAvailable"].split()[0]) * 1024
@@ -28,9 +28,9 @@ def free_memory() -> int:
 def _left_by_control_groups(
     root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> Iterator[int]:
-    """Bytes that the limits of a container or a job still leave, those of the groups around it included.
+    """Bytes that the limits of a container or a job still leave, including the limits of the groups around it.
 
-    What files hold in memory is free: the system takes it back.
+    Memory that caches files counts as free: the system can take it back.
     """
     try:
         groups = [line.split(":", 2) for line in own.read_text().splitlines()]
@@ -59,26 +59,26 @@ def _left_by_control_groups(
 
 
 def keep_freed_memory() -> None:
-    """Keep freed memory in the process; glibc gives blocks above 32 MB back to the system.
+    """Keep freed memory in the process; by default glibc gives blocks above 32 MB back to the system.
 
-    The system clears every page that it gives out, which takes a quarter of a training's steps on a CPU and more
-    (`make bench`). In return a process stays as large as it was once. Does nothing with another allocator, or where
-    the environment sets this one.
+    The system clears every page that it gives out. On a CPU, this takes a quarter or more of the time of training
+    steps (`make bench`). The price: the process never gets smaller again. Does nothing with another allocator, or if
+    environment variables configure glibc's.
     """
     if not any(name in os.environ for name in _CHOSEN) and (mallopt := _glibc("mallopt")):
-        if not mallopt(_M_MMAP_THRESHOLD, _BLOCK):  # older ones, such as 2.31, take no more than 32 MB
+        if not mallopt(_M_MMAP_THRESHOLD, _BLOCK):  # older versions, such as 2.31, accept at most 32 MB
             mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def give_back_freed_memory() -> None:
-    """Give to the system what is free now: where much is done with, and before processes are forked, which share it."""
+    """Give freed memory back to the system: after large work, and before processes are forked, which would share it."""
     if trim := _glibc("malloc_trim"):
         trim(0)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:
-    """One of its functions, or None on systems without it."""
+    """A function of glibc, or None on systems without glibc."""
     try:
         return getattr(ctypes.CDLL(None), name)  # type: ignore[no-any-return]
     except (AttributeError, OSError, TypeError):  # other Unix, and Windows

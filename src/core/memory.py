@@ -1,4 +1,4 @@
-"""Running out of memory as a sentence: what it means, and which image was too large."""
+"""Out-of-memory errors as one sentence: which image was too large, and what needs less memory."""
 
 import traceback
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _WORDS = ("allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUD
 
 @contextmanager
 def memory_for_scoring() -> Iterator[None]:
-    """Turn running out of memory with a single image into its name and what would take less."""
+    """Turn an out-of-memory error on a single image into a message: its name, and what needs less memory."""
     try:
         yield
     except RuntimeError as error:
@@ -21,19 +21,19 @@ def memory_for_scoring() -> Iterator[None]:
         if image is None:
             raise
         raise InputError(
-            f"out of memory with {image} by itself; trainer.precision=bf16-mixed, head.output_stride=16 and fewer or "
-            "smaller scales of a variant's inference take less, and `inference: {window: 513}` looks at it in parts."
+            f"out of memory with {image} alone. These need less memory: trainer.precision=bf16-mixed, "
+            "head.output_stride=16, fewer or smaller scales in a variant's inference, or `inference: {window: 513}`."
         ) from None
 
 
 def is_memory(error: RuntimeError) -> bool:
-    """Whether memory ran out; on CPUs and Apple's GPUs there is no class for it."""
+    """Whether the error means that memory ran out; CPUs and Apple's GPUs have no error class for it."""
     text = str(error)
     return isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _WORDS)
 
 
 def image_scored(error: RuntimeError) -> str | None:
-    """The image that was validated or scored when an error came, and its size; None while training."""
+    """Id and size of the image that was validated or scored when the error came; None during training steps."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         step, local = frame.f_code.co_name, frame.f_locals
         ours = "batch" in local  # Lightning has functions of these names, too

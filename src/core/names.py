@@ -1,7 +1,7 @@
 """Names that configs hold, and the code they stand for. Imports no torch.
 
-A config, a checkpoint and a run folder hold names only, which a fixed table turns into code. Code from outside the tree
-comes in by `plugins=FILE` on the command line, and from there alone: it adds its own names to the tables.
+Configs, checkpoints and run folders hold only names. Fixed tables turn the names into code. Code from outside the tree
+comes in by `plugins=FILE` on the command line, and in no other way: it adds its own names to the tables.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_loaded: dict[str, str] = {}  # plugins of this process: as typed, to the start of the SHA-256 of the file
+_loaded: dict[str, str] = {}  # plugins of this process: name as typed -> start of the file's SHA-256
 
 
 class Table(Generic[T]):
-    """From names to functions or classes that make a thing.
+    """A table from names to the functions or classes that they stand for.
 
-    The files in `conf/GROUP` name what the tree itself offers, so that a wrong name is found without importing it.
+    The files in `conf/GROUP` list the names that the tree itself offers, so a wrong name is found without imports.
 
     Args:
         key: where a config holds the name, such as `loss.name`: the group, and the key in the group's files.
@@ -44,7 +44,7 @@ class Table(Generic[T]):
         self.entries: dict[str, Callable[..., T]] = {}
 
     def add(self, name: str) -> Callable[[F], F]:
-        """Decorate a function or class that the name stands for.
+        """Decorator: the name stands for the decorated function or class.
 
         Raises:
             InputError: the name is taken.
@@ -60,11 +60,11 @@ class Table(Generic[T]):
 
     @property
     def names(self) -> list[str]:
-        """All names there are, those of plugins included."""
+        """All names, including those of plugins."""
         return sorted({*declared(self.group, self.field), *self.entries})
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        """What a name stands for; raises InputError with the names there are."""
+        """What a name stands for; for an unknown name raises InputError with the known ones."""
         for home in self.homes:
             importlib.import_module(home)
         if name not in self.entries:
@@ -75,12 +75,12 @@ class Table(Generic[T]):
         """Make the thing that a config chooses.
 
         Args:
-            choice: the name, and the options of what it stands for.
-            ignore: keys of the choice that are no options.
-            given: arguments that are not the config's.
+            choice: the name and the options.
+            ignore: keys of the choice that are not options.
+            given: arguments that do not come from the config.
 
         Raises:
-            InputError: no such name, options that it does not take or that are missing, or values that it refuses.
+            InputError: the name is unknown, an option is unknown or missing, or a value is refused.
         """
         made = self.bound(choice, ignore=ignore, given=tuple(given))
         try:
@@ -92,7 +92,7 @@ class Table(Generic[T]):
             raise InputError(f"{self.group}: cannot be made of {chosen} ({error}).") from error
 
     def bound(self, choice: Mapping[str, Any], *, ignore: Iterable[str] = (), given: Iterable[str]) -> Callable[..., T]:
-        """What a config names, with the config's options; what is `given` by name is to come. Raises as `make`."""
+        """What a config names, with its options filled in; the caller passes `given` later. Raises as `make`."""
         name = str(choice.get(self.field))
         made = self[name]
         options = {str(key): value for key, value in choice.items() if key not in (self.field, *ignore)}
@@ -118,10 +118,10 @@ def load_plugins(chosen: Any) -> dict[str, str]:
     """Import the plugins that the command line names: files, or modules that can be imported.
 
     Args:
-        chosen: one name or a list of them, as typed; or what this function gave before.
+        chosen: one name or a list of names, as typed; or an earlier result of this function.
 
     Returns:
-        Each name with the start of the SHA-256 of its file, by which a run is known.
+        Each name with the start of its file's SHA-256, which enters the hash of a run.
 
     Raises:
         InputError: there is no such file or module, or it cannot be imported.
@@ -140,7 +140,7 @@ def digest(path: Path) -> str:
 
 
 def missing_plugins(recorded: Mapping[str, str] | None) -> list[str]:
-    """The plugins that a run needs, as it has recorded them, and that this process has not loaded."""
+    """The plugins that a run has recorded and that this process has not loaded."""
     return [word for word, found in (recorded or {}).items() if found not in _loaded.values()]
 
 
@@ -155,7 +155,7 @@ def _imported_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except InputError:
         raise
-    except Exception as error:  # somebody's code raises whatever it does
+    except Exception as error:  # a user's code may raise anything
         raise InputError(f"plugins={path}: cannot be imported ({type(error).__name__}: {error}).") from error
     return module
 
@@ -165,11 +165,11 @@ def _imported_module(name: str) -> ModuleType:
         module = importlib.import_module(name)
     except InputError:
         raise
-    except Exception as error:  # somebody's code raises whatever it does
+    except Exception as error:  # a user's code may raise anything
         raise InputError(
             f"plugins={name}: cannot be imported ({type(error).__name__}: {error}); give a file, such as my_losses.py, "
             "or a module that Python finds."
         ) from error
     if module.__file__ is None:
-        raise InputError(f"plugins={name}: is a folder without code of its own; name the module in it.")
+        raise InputError(f"plugins={name}: this is a folder without code of its own; name the module in it.")
     return module

@@ -1,6 +1,6 @@
-"""The processes that share one training: which this is, how many there are, what they tell each other.
+"""The processes that share one training: the number of this one, how many there are, and what they exchange.
 
-There is one until Lightning's Trainer has started to fit or test on several devices.
+There is only one process until Lightning's Trainer starts to fit or test on several devices.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ def count() -> int:
 
 
 def gather(thing: Any) -> list[Any]:
-    """What each process gives, in the order of their ranks, on all of them; a collective: all must come here."""
+    """The things of all processes in the order of their ranks, on each of them; a collective: all must call it."""
     if count() == 1:
         return [thing]
     found: list[Any] = [None] * count()
@@ -29,7 +29,7 @@ def gather(thing: Any) -> list[Any]:
 
 
 def everywhere(flag: Tensor) -> Tensor:
-    """Whether a truth value holds in all processes, on its device, which no one waits for; a collective."""
+    """Whether a flag is true in all processes; stays on its device, without waiting for it; a collective."""
     if count() == 1:
         return flag
     found = flag.int()

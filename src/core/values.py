@@ -1,4 +1,4 @@
-"""Checks of single values of a config, each with a sentence on what would be right. No torch."""
+"""Checks of single config values; each message says what would be right. No torch."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from src.core.errors import InputError
 
 
 def check_choice(key: str, value: Any, valid: Iterable[Any]) -> None:
-    """Raise InputError unless the value is one of those."""
+    """Raise InputError unless the value is one of the valid ones."""
     if value not in valid:
         raise InputError(f"{key}={value}: not one of {', '.join(map(str, valid))}.")
 
@@ -22,14 +22,14 @@ def check_whole(key: str, value: Any, *, least: int, why: str = "") -> None:
 
 
 def check_keys(where: str, node: DictConfig, valid: tuple[str, ...]) -> None:
-    """Raise InputError for a key that there is not."""
+    """Raise InputError for an unknown key."""
     for key in map(str, node):
         if key not in valid:
             raise InputError(f"{where}.{key}: there is no such key; valid: {', '.join(valid)}.")
 
 
 def check_number(key: str, value: Any, low: float, high: float = math.inf, *, within: bool = False) -> None:
-    """Raise InputError unless the value is a number from low to high; `within`: neither of them."""
+    """Raise InputError unless the value is a number from low to high; with `within`, neither low nor high itself."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if is_number and (low < value < high if within else low <= value <= high):
         return

@@ -23,7 +23,7 @@ def test_a_path_becomes_a_choice_of_its_own(tmp_path):
         (PRESET.replace("spatial_sigma: 1", ""), "lacks spatial_sigma"),
         (PRESET + "\ntemperature: 3\n", "temperature is not part"),
         ("[1, 2]", "`key: value` lines"),
-        ("a: {", "is no YAML file"),
+        ("a: {", "cannot be read as YAML"),
     ],
     ids=["missing", "unknown", "list", "broken"],
 )
