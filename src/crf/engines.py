@@ -1,4 +1,4 @@
-"""Engines: where dense CRFs run, and how many at a time. To add one, write it here and list it in `ENGINES`."""
+"""Engines: where dense CRFs run, and how many at a time. To add an engine, write it here and list it in `ENGINES`."""
 
 import multiprocessing
 import sys
@@ -18,9 +18,9 @@ class Engine(Protocol):
     """Runs models on batches of images; owns threads or processes until it is closed.
 
     Attributes:
-        device: where the probabilities that it takes and gives lie.
+        device: of the probabilities that it takes and gives.
         batch: how many images it takes at a time.
-        ahead: how many batches may be under way while the caller goes on; 0: it waits for each.
+        ahead: how many batches may be under way while the caller goes on; 0: the caller waits for each batch.
         busy: seconds that CRFs have run so far, of all processes together.
     """
 
@@ -38,22 +38,22 @@ class Engine(Protocol):
             models: what to run on each image.
 
         Returns:
-            To come: per image, per model, (C, H, W) float32 on `device`.
+            A future: per image, per model, (C, H, W) float32 on `device`.
         """
         ...
 
     def close(self, *, cancel: bool) -> None:
-        """End threads and processes; with `cancel` without what was not begun."""
+        """End threads and processes; with `cancel`, batches that have not begun are dropped."""
         ...
 
 
 class NumbaEngine:
-    """Ours on the CPU: one image after the other, each with all threads.
+    """Our CRF on the CPU: one image after the other, each with all threads.
 
     Args:
-        threads: of an image.
-        beside: run while the caller goes on; else the caller waits, which takes less time where it would want the same
-            cores (`make bench`).
+        threads: per image.
+        beside: run while the caller goes on; else the caller waits, which is faster if it needs the same cores
+            (`make bench`).
     """
 
     device = torch.device("cpu")
@@ -79,7 +79,7 @@ class NumbaEngine:
             [torch.from_numpy(q) for q in meanfield.infer(readonly(p.numpy()), image, models, threads=self.threads)]
             for p, image in zip(probs, rgb, strict=True)
         ]
-        torch.set_num_threads(torchs)  # Numba's OpenMP, which is torch's, too, sets this thread's number to all cores
+        torch.set_num_threads(torchs)  # Numba and torch share OpenMP: Numba has set this thread's count to all cores
         self.busy += time.perf_counter() - started
         return found
 
@@ -89,7 +89,7 @@ class NumbaEngine:
 
 
 class _AtOnce(Executor):
-    """Runs what is submitted before it answers."""
+    """An executor that runs each task at once, inside `submit`."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """See `Executor`."""
@@ -102,10 +102,10 @@ class _AtOnce(Executor):
 
 
 class TorchEngine:
-    """Ours in torch, on whatever device: a batch of images at a time, which stay on the device.
+    """Our CRF in torch, on any device: a batch of images at a time; the tensors stay on the device.
 
-    A thread of its own drives it, on a GPU through a stream of its own, so that the network goes on meanwhile. What is
-    set for the caller's thread, such as autocast, does not reach it: it computes in float32.
+    It has its own thread, and on a GPU its own stream, so the network can go on meanwhile. Settings of the caller's
+    thread, such as autocast, do not apply there: it computes in float32.
     """
 
     batch = 16
@@ -120,7 +120,7 @@ class TorchEngine:
     def submit(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> "Future[list[list[Tensor]]]":
         """See `Engine`."""
         caller = None
-        if probs[0].is_cuda:  # made here and not before: of several processes each has a GPU of its own by now
+        if probs[0].is_cuda:  # made only here: by now each process has its own GPU
             caller = torch.cuda.current_stream(probs[0].device)
             self._stream = self._stream or torch.cuda.Stream(probs[0].device)  # type: ignore[no-untyped-call]
             self._stream.wait_stream(caller)
@@ -137,7 +137,7 @@ class TorchEngine:
             found = infer(probs, rgb, models)
         if self._stream is not None and caller is not None:
             for q in (q for image in found for q in image):
-                q.record_stream(caller)  # its memory is not used again before the caller's stream is done with it
+                q.record_stream(caller)  # its memory is not reused before the caller's stream is done with it
             self._stream.synchronize()
         self.busy += time.perf_counter() - started
         return found
@@ -148,7 +148,7 @@ class TorchEngine:
 
 
 class PyDenseCRFEngine:
-    """The reference, which holds the GIL: one image per process."""
+    """The reference. It holds the GIL, so each process runs one image."""
 
     device = torch.device("cpu")
     batch = 1
@@ -169,7 +169,7 @@ class PyDenseCRFEngine:
         return done
 
     def _hand_on(self, answer: "Future[tuple[list[FloatArray], float]]", done: "Future[list[list[Tensor]]]") -> None:
-        """What a process answered, as tensors of a batch of one."""
+        """Pass on a process's answer as tensors of a batch of one."""
         if answer.cancelled():
             done.cancel()
         elif (error := answer.exception()) is not None:
@@ -185,7 +185,7 @@ class PyDenseCRFEngine:
 
 
 def _timed_reference(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> tuple[list[FloatArray], float]:
-    """What pydensecrf answers, and its seconds."""
+    """The answer of pydensecrf, and how many seconds it took."""
     started = time.perf_counter()
     return pydensecrf.infer(probs, rgb, models), time.perf_counter() - started
 
@@ -196,4 +196,4 @@ ENGINES: dict[str, Callable[[str, int], Engine]] = {
     "torch": lambda device, cores: TorchEngine(torch.device(device)),
     "pydensecrf": lambda device, cores: PyDenseCRFEngine(cores),
 }
-"""From a device's name and a number of cores to an engine; `auto` is ours where the network runs."""
+"""Functions of device name and number of cores that make an engine; `auto` runs our CRF on the network's device."""

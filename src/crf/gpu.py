@@ -1,7 +1,7 @@
-"""Mean field in torch, on whatever device: a batch of images of any sizes at once, nothing but tensors in an iteration.
+"""Mean field in torch, on any device: a batch of images of any sizes at once, only tensor operations per iteration.
 
-The images of a batch are one list of points, their lattices one lattice whose parts do not touch. Splatting and slicing
-are products with sparse matrices, blurring is a sum of selected rows.
+The images of a batch form one list of points; their lattices form one lattice whose parts do not touch. Splatting and
+slicing are products with sparse matrices; blurring is a sum of selected rows.
 """
 
 import warnings
@@ -32,7 +32,7 @@ def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseC
     """Mean field of each model on each image; lattices are built once for all models.
 
     Args:
-        probs: per image (C, H, W) float32 in [0, 1], sum 1 over C, all on one device, which computes. Not modified.
+        probs: per image (C, H, W) float32 in [0, 1], sum 1 over C, all on the device that computes. Not modified.
         rgb: per image (H, W, 3) uint8, the untouched image. Not modified.
         models: what to run.
 
@@ -40,7 +40,7 @@ def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseC
         Per image, per model (C, H, W) float32 on the device, sum 1 over C; 0 for labels below the model's label floor.
 
     Raises:
-        ValueError: arrays that do not fit each other, or no probabilities.
+        ValueError: the arrays do not fit each other, or `probs` are not probabilities.
         InputError: standard deviations too small for a lattice.
     """
     for one, image in zip(probs, rgb, strict=True):
@@ -68,12 +68,12 @@ class _Batch:
 
     @property
     def points(self) -> list[int]:
-        """Of each image."""
+        """Number of points of each image."""
         return [height * width for height, width in self.sizes]
 
     @cached_property
     def image(self) -> Tensor:
-        """(N,) int64: which image a point belongs to."""
+        """(N,) int64: the image that each point belongs to."""
         counts = torch.tensor(self.points, device=self.device)
         return torch.arange(len(counts), device=self.device).repeat_interleave(counts, output_size=sum(self.points))
 
@@ -84,7 +84,7 @@ class _Filter:
 
     splat: Tensor  # (M, N) sparse CSR
     slice: Tensor  # (N, M) sparse CSR
-    neighbours: Tensor  # (d + 1, 2, M) int64; M where there is none
+    neighbours: Tensor  # (d + 1, 2, M) int64; M if there is no neighbour
 
     def __call__(self, q: Tensor) -> Tensor:
         """(N, C) to (N, C)."""
@@ -113,7 +113,7 @@ def _mean_field(
 
 @lru_cache(maxsize=2)
 def _spatial(batch: _Batch, sigma: float) -> _Filter:
-    """The filter over positions, which depends on the sizes alone."""
+    """The filter over positions; it depends only on the image sizes."""
     features = torch.cat([torch.from_numpy(positions(*size, sigma)) for size in batch.sizes], dim=1)
     return _filter(features.to(batch.device), batch)
 
@@ -160,9 +160,9 @@ def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     remainder = nearest * (d + 1)
     offset = point - remainder
     behind = offset[:, :, None] < offset[:, None, :]  # (N, i, j): i lies behind j
-    later = torch.ones(d + 1, d + 1, dtype=torch.bool, device=point.device).triu(1)  # of equals the first goes first
+    later = torch.ones(d + 1, d + 1, dtype=torch.bool, device=point.device).triu(1)  # ties: the first comes first
     rank = ((behind & later) | (~behind.transpose(1, 2) & later.T)).sum(2)
-    rank += nearest.sum(1, keepdim=True).long()  # back onto the plane where the coordinates do not sum to zero
+    rank += nearest.sum(1, keepdim=True).long()  # if the coordinates do not sum to zero: move back onto the plane
     shift = (rank < 0).long() - (rank > d).long()
     rank += shift * (d + 1)
     remainder += shift * (d + 1)
@@ -178,7 +178,7 @@ def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _neighbours(vertices: Tensor, factors: Tensor, d: int) -> Tensor:
-    """(d + 1, 2, M): places in the rising `vertices` of the neighbours along each axis; M where there is none."""
+    """(d + 1, 2, M): indices, in the sorted `vertices`, of the neighbours along each axis; M if there is none."""
     found = []
     for axis in range(d + 1):
         step = (d + 1) * factors[axis] - factors[:d].sum() if axis < d else -factors[:d].sum()
@@ -190,7 +190,7 @@ def _neighbours(vertices: Tensor, factors: Tensor, d: int) -> Tensor:
 
 def _blur(values: Tensor, neighbours: Tensor) -> Tensor:
     """(1/2, 1, 1/2) along every axis; values (M, C)."""
-    old = torch.cat([values, values.new_zeros(1, values.shape[1])])  # what a missing neighbour holds
+    old = torch.cat([values, values.new_zeros(1, values.shape[1])])  # the value of a missing neighbour
     new, sides, others = old.clone(), torch.empty_like(values), torch.empty_like(values)  # fresh memory is slow
     for left, right in neighbours:
         torch.index_select(old, 0, left, out=sides)

@@ -1,4 +1,4 @@
-"""What a dense CRF is: its parameters, and the image that guides it. NumPy only.
+"""The dense CRF as a model: its parameters, and the image that guides it. NumPy only.
 
 Kraehenbuehl and Koltun (2011), arXiv:1210.5644: mean field of a fully connected CRF with Potts compatibility and two
 Gaussian kernels, one over positions, one over positions and colours.
@@ -24,9 +24,9 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class CRFParameters:
-    """Parameters of the model; sigmas of positions in px, of colours in 0..255 units, weights without unit.
+    """Parameters of the model: position sigmas in px, colour sigmas in 0..255 units, weights without a unit.
 
-    A label whose largest probability in the image is below `label_floor` takes no part; 0 is exact.
+    A label is skipped if its largest probability in the image is below `label_floor`; 0 is exact.
     """
 
     iterations: int
@@ -41,13 +41,13 @@ class CRFParameters:
         if not isinstance(self.iterations, int) or self.iterations < 0:
             raise InputError(f"crf.iterations={self.iterations}: must be a whole number, 0 or more.")
         if not isinstance(self.label_floor, int | float) or not 0 <= self.label_floor < 1:
-            raise InputError(f"crf.label_floor={self.label_floor}: a probability from 0 (all labels take part) to 1.")
+            raise InputError(f"crf.label_floor={self.label_floor}: must be from 0 (all labels take part) to 1.")
         for name in ("spatial_weight", "bilateral_weight"):
             if not isinstance(getattr(self, name), int | float) or not np.isfinite(getattr(self, name)):
                 raise InputError(f"crf.{name}={getattr(self, name)}: must be a number.")
         for name in ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
             if not isinstance(getattr(self, name), int | float) or not getattr(self, name) > 0:
-                raise InputError(f"crf.{name}={getattr(self, name)}: a standard deviation is a number above 0.")
+                raise InputError(f"crf.{name}={getattr(self, name)}: a standard deviation must be a number above 0.")
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ class DenseCRF:
 
 
 def _normalize(rgb: Image) -> FloatArray:
-    """ImageNet normalisation, measured from black: the kernel knows differences only, its lattice has an origin."""
+    """ImageNet normalisation with black at 0: the kernel sees only differences, but its lattice has an origin."""
     return np.asarray(rgb / (255 * STD), dtype=np.float32)
 
 
 def _wrap(rgb: Image) -> FloatArray:
-    """Normalised image times 255 in eight bits: what lies outside wraps modulo 256, as in the 2024 report's code."""
+    """Normalised image times 255 in eight bits: values outside wrap modulo 256, as in the code of the 2024 report."""
     scaled = np.trunc((rgb / np.float32(255) - MEAN) / STD * 255)
     return np.asarray(scaled.astype(np.int64) % 256, dtype=np.float32)
 
 
-# name: (image the kernel sees, factor from sigma in 0..255 units to the sigma used, from that back to 0..255 units)
+# name: (image that the kernel sees, factor from a sigma in 0..255 units to the sigma used, factor back to 0..255 units)
 _GUIDANCE: dict[str, tuple[Callable[[Image], FloatArray], npt.NDArray[Any], npt.NDArray[Any]]] = {
     "raw": (lambda rgb: rgb.astype(np.float32), np.ones(3), np.ones(3)),
     "normalized": (_normalize, 1 / (255 * STD), 255 * STD),
@@ -80,12 +80,12 @@ GUIDANCES = tuple(_GUIDANCE)
 
 
 def guide(rgb: Image, guidance: str, sigma_rgb: float) -> FloatArray:
-    """Colours in units of their standard deviation: what the bilateral kernel takes differences of.
+    """Colours in units of their standard deviation; the bilateral kernel takes differences of them.
 
     Args:
         rgb: (H, W, 3) uint8.
         guidance: one of `GUIDANCES`. `normalized` rescales sigma per channel and so equals `raw`;
-            `normalized_unscaled` does not, and has next to no edge term; `normalized_uint8` wraps.
+            `normalized_unscaled` does not rescale and has almost no edge term; `normalized_uint8` wraps.
         sigma_rgb: in 0..255 units.
 
     Returns:
@@ -104,7 +104,7 @@ def positions(height: int, width: int, sigma: float) -> FloatArray:
 
 
 def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
-    """The colour sigma per channel that raw guidance would need for the same kernel, in 0..255 units (wrap aside)."""
+    """Colour sigma per channel with which raw guidance gives the same kernel (wrapping ignored), in 0..255 units."""
     _, factor, back = _GUIDANCE[guidance]
     return [round(float(s), 4) for s in sigma_rgb * factor * back]
 
@@ -120,7 +120,7 @@ def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: fl
 
 
 def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same numbers, not to be written to."""
+    """The same array, made read-only."""
     view = array[:]
     view.flags.writeable = False
     return view
@@ -135,8 +135,8 @@ def check_shapes(shape: tuple[int, ...], rgb: Image) -> None:
 
 
 def check_range(low: float, high: float) -> None:
-    """Raise ValueError unless the smallest and the largest of some numbers can be those of probabilities."""
-    if not (low >= 0 and high <= 1 + 1e-4):  # a NaN is neither
+    """Raise ValueError unless `low` and `high` can be the smallest and the largest of probabilities."""
+    if not (low >= 0 and high <= 1 + 1e-4):  # false for NaN, too
         raise ValueError(f"probs must be finite and in [0, 1]; got {low} to {high}; take the softmax of logits first.")
 
 

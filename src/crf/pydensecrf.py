@@ -10,11 +10,11 @@ from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_featu
 
 
 def require() -> None:
-    """Raise InputError where the module is not installed."""
+    """Raise InputError if the module is not installed."""
     if _missing():
         raise InputError(
-            "crf.engine=pydensecrf: the module is not installed; `pip install pydensecrf2` brings it (needs a C++ "
-            "compiler, and a Python before 3.13), crf.engine=auto needs no such thing and gives the same labels."
+            "crf.engine=pydensecrf: the module is not installed. `pip install pydensecrf2` installs it (needs a C++ "
+            "compiler, and a Python before 3.13); or use crf.engine=auto, which gives the same labels."
         )
 
 
@@ -31,13 +31,13 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> list[Flo
     Args:
         probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
         rgb: (H, W, 3) uint8, the untouched image. Not modified.
-        models: what to run; a label floor is not looked at, all labels take part.
+        models: what to run; the label floor is ignored: all labels take part.
 
     Returns:
         Per model (C, H, W) float32, sum 1 over C.
 
     Raises:
-        ValueError: arrays that do not fit each other, or no probabilities.
+        ValueError: the arrays do not fit each other, or `probs` are not probabilities.
     """
     check_input(probs, rgb)
     return [_run(probs, rgb, model) for model in models]

@@ -1,6 +1,6 @@
-"""Compile ahead, beside other work: `start()`; the first CRF that runs on the CPU waits for what it needs.
+"""`start()` compiles ahead, beside other work; the first CRF on the CPU waits until its code is compiled.
 
-Neither Numba nor NumPy is imported here: the process that is started runs `compile.py`.
+Neither Numba nor NumPy is imported here: the started process runs `compile.py`.
 """
 
 import atexit
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from src.crf.cpu.cache import folder
 
-WIDTHS = (8, 16, 32)  # of rows: up to so many labels that take part; VOC's 21 are 32, most images' 8
-PATIENCE = 10.0  # seconds that a call waits; a process that gets no time is ended, and what it has finished is used
+WIDTHS = (8, 16, 32)  # of rows: the most labels that fit; VOC's 21 need 32, the labels of most images 8
+PATIENCE = 10.0  # seconds that a call waits; then it ends the process and uses what is compiled by then
 _process: "subprocess.Popen[bytes] | None" = None
 
 
 def start() -> None:
-    """Start one background process that compiles, of low priority; nothing where that is done or cannot be done.
+    """Start one background process of low priority that compiles, unless all is compiled or nothing can be kept.
 
-    It ends with the process that calls this.
+    The background process ends with the process that calls this.
     """
     global _process
     kept = folder()
@@ -41,7 +41,7 @@ def start() -> None:
 
 
 def wait(width: int = WIDTHS[0]) -> None:
-    """Until the process that `start` started, if any, has compiled what rows of this width need, or has ended."""
+    """Wait until the process started by `start`, if any, has compiled the code for rows of this width, or has ended."""
     global _process
     if _process is None or width not in WIDTHS:
         return
@@ -61,5 +61,5 @@ def _end() -> None:
 
 
 def mark(kept: Path, width: int) -> Path:
-    """An empty file: what rows of this width need is compiled."""
+    """Path of an empty file; if it exists, the code for rows of this width is compiled."""
     return kept / f"ahead-{width}"

@@ -1,4 +1,4 @@
-"""Fills the cache of compiled code, for the process that `ahead.start` was called in: its number is the argument."""
+"""Fills the cache of compiled code. The argument is the id of the process that called `ahead.start`."""
 
 import os
 import sys
@@ -15,13 +15,13 @@ from src.crf.model import CRFParameters, DenseCRF
 
 
 def _fill() -> None:
-    """Compile all that is not, unless another process does so, for which this one waits."""
+    """Compile what is not compiled yet; if another process is compiling, wait for it first."""
     kept = folder()
     if kept is None:
         return
     kept.mkdir(parents=True, exist_ok=True)
     with (kept / "ahead.lock").open("w") as lock:
-        with suppress(ImportError, OSError):  # without locks both compile the same, no more
+        with suppress(ImportError, OSError):  # without locks, both compile the same: no harm
             import fcntl
 
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -46,6 +46,6 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     if hasattr(os, "nice"):
-        os.nice(5)  # no more: where others keep all cores busy a nicer process gets none of them, and is waited for
+        os.nice(5)  # not more: if others keep all cores busy, a nicer process gets no time, but callers wait for it
     threading.Thread(target=_end_with, args=[int(sys.argv[1])], daemon=True).start()
     _fill()

@@ -1,6 +1,6 @@
-"""Construction of a permutohedral lattice on the CPU; see `src.crf.permutohedral` for what it is.
+"""Construction of a permutohedral lattice on the CPU; `src.crf.permutohedral` explains the lattice.
 
-Each band of points finds its vertices in a table of its own; the bands' tables are joined afterwards.
+Each band of points has its own table of vertices; the tables are joined afterwards.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import element, less, load, round_even, rows, store
 from src.crf.permutohedral import alpha, scales, strides
 
-LANES = 16  # points whose simplices are found together
+LANES = 16  # number of points whose simplices are found together
 LANE_ROW = rows(0, LANES).dtype
 
 
@@ -23,7 +23,7 @@ def build(features: npt.NDArray[np.float32]) -> Lattice:
         features: (d, N) float32, in units of the standard deviations.
 
     Raises:
-        InputError: the standard deviations are so small that the lattice cannot be named.
+        InputError: the standard deviations are so small that the vertices cannot be named.
     """
     d, points = features.shape
     blocks = rows(d * -(-points // LANES), LANES)
@@ -50,13 +50,13 @@ def build(features: npt.NDArray[np.float32]) -> Lattice:
 
 
 def _count_bands(points: int) -> int:
-    """A power of two, so that the usual numbers of threads divide it."""
+    """Number of bands: a power of two, so that the usual numbers of threads divide it."""
     return 1 << min(6, max(0, (points // 8192).bit_length() - 1))
 
 
 @inner
 def _find(names, ids, shift, name):
-    """Place of `name`, or of the free place for it, in an open-addressing table of 2^(64 - shift) places."""
+    """Index of `name`, or of the free place for it, in an open-addressing table of 2^(64 - shift) places."""
     place = np.int64(np.uint64(name * np.int64(-7046029254386353131)) >> shift)  # Fibonacci hashing
     while ids[place] >= 0 and names[place] != name:
         place = (place + 1) & (len(ids) - 1)
@@ -102,7 +102,7 @@ def _simplices(blocks, count, block, scale, lifted, remainder, rank, offset):
             behind = less(load(offset, i), load(offset, j))
             store(rank, i, load(rank, i) + behind)
             store(rank, j, load(rank, j) + (np.float32(1) - behind))
-    for i in range(d + 1):  # back onto the plane where the coordinates do not sum to zero
+    for i in range(d + 1):  # if the coordinates do not sum to zero: move back onto the plane
         place = load(rank, i) + excess
         shift = (less(place, np.float32(0)) - less(np.float32(d), place)) * up
         store(rank, i, place + shift)
@@ -112,7 +112,7 @@ def _simplices(blocks, count, block, scale, lifted, remainder, rank, offset):
 
 @entry
 def _locate(blocks, scale, factors, bands, weights, slots, names, counts):
-    """Weights and vertices of all points; `names` of a band's vertices begin where those of its points would."""
+    """Weights and vertices of all points; each band's part of `names` begins at its first point times d + 1."""
     each(len(counts), _locate_band, (blocks, scale, factors, bands, weights, slots, names, counts))
 
 
@@ -135,7 +135,7 @@ def _locate_band(index, blocks, scale, factors, bands, weights, slots, names, co
 def _locate_points(
     blocks, scale, factors, begin, end, found, scratch, weights, slots, names, table_names, table_ids, shift
 ):
-    """Go on from point `begin` until all are located or the table is a quarter full: the point and vertices reached."""
+    """Locate points from `begin` until all are done or the table is a quarter full; gives the next point and vertex."""
     d = len(scale)
     step = factors.sum()
     remainder, rank, offset = scratch[1], scratch[2], scratch[3]

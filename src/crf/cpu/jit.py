@@ -1,4 +1,4 @@
-"""How functions of the CRF are compiled: few have what calls from Python need, and only those are kept on disk."""
+"""How functions of the CRF are compiled: only the few that Python calls get a Python wrapper and are kept on disk."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ from numba import config
 
 from src.crf.cpu.cache import folder
 
-njit: Any = numba.njit  # its types know no options of wrappers
+njit: Any = numba.njit  # its types do not know the options for wrappers
 
 inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Decorates a function that only compiled functions call; it is part of their compiled form."""
+"""Decorates a function that only compiled functions call; it is compiled as part of them."""
 
 
 def entry(function: Callable[..., Any], **options: Any) -> Any:

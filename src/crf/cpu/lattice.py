@@ -1,8 +1,8 @@
 """A permutohedral lattice on the CPU, and the blur on it; `src.crf.cpu.construction` builds it.
 
-Points are cut into bands, whose number depends on their count alone. A band keeps its values for its vertices in rows
-of its own, its slots, so that bands need not wait for each other and sums have one order whatever the number of
-threads. Slots of the same vertex are added up between splatting and blurring.
+The points are cut into bands; the number of bands depends only on the number of points. Each band keeps the values of
+its vertices in its own rows, called slots. So bands need not wait for each other, and sums have the same order for any
+number of threads. The slots of a vertex are added up between splatting and blurring.
 """
 
 from typing import NamedTuple
@@ -22,12 +22,12 @@ class Lattice(NamedTuple):
 
     bands: npt.NDArray[np.int64]  # (B + 1,) first point of each band
     weights: npt.NDArray[np.void]  # (N,) rows of d + 1, barycentric
-    slots: npt.NDArray[np.uint32]  # (N, d + 1) slot of each of a point's vertices
+    slots: npt.NDArray[np.uint32]  # (N, d + 1) slots of a point's vertices
     band_slots: npt.NDArray[np.int64]  # (B + 1,) first slot of each band
     vertex: npt.NDArray[np.int32]  # (L,) vertex of a slot
-    first: npt.NDArray[np.int32]  # (M + 1,) where a vertex's slots begin in
-    members: npt.NDArray[np.int32]  # (L,) slots by vertex
-    neighbours: npt.NDArray[np.int32]  # (d + 1, M, 2) along each axis; M where there is none
+    first: npt.NDArray[np.int32]  # (M + 1,) where the slots of a vertex begin in `members`
+    members: npt.NDArray[np.int32]  # (L,) slots, ordered by vertex
+    neighbours: npt.NDArray[np.int32]  # (d + 1, M, 2) along each axis; M if there is no neighbour
     norm: npt.NDArray[np.float32]  # (N,) 1 / sqrt(K 1), of the symmetric normalisation
 
 
@@ -57,7 +57,7 @@ def _blur_axis(chunk, neighbours, values, blurred):
 
 @inner
 def blur(first, members, neighbours, splatted, values, spare):
-    """Add up the slots of each vertex and blur along every axis; the result is in one of `values` and `spare`.
+    """Add up the slots of each vertex and blur along every axis; the result is in `values` or in `spare`.
 
     Args:
         first: see `Lattice`.
@@ -68,7 +68,7 @@ def blur(first, members, neighbours, splatted, values, spare):
         spare: (M + 1,) rows, overwritten.
     """
     count = len(first) - 1
-    store(values, count, np.float32(0))  # what a missing neighbour holds
+    store(values, count, np.float32(0))  # the value of a missing neighbour
     store(spare, count, np.float32(0))
     each(CHUNKS, _collect, (first, members, splatted, values))
     for axis in range(len(neighbours)):
@@ -98,7 +98,7 @@ def _slice_norm(band, bands, slots, weights, vertex, blurred, scale, norm):
 
 @entry
 def normalise(bands, edges, slots, weights, vertex, first, members, neighbours, scale, norm, splatted, values, spare):
-    """Fill `norm`: one over the root of what the filter makes of ones."""
+    """Fill `norm`: 1 / sqrt(filtered ones)."""
     count = len(bands) - 1
     each(count, _splat_ones, (bands, edges, slots, weights, splatted))
     blurred = blur(first, members, neighbours, splatted, values, spare)

@@ -1,7 +1,7 @@
-"""Mean field on the CPU: Numba, all threads, equal bits whatever their number.
+"""Mean field on the CPU: Numba, all threads; the result has the same bits for any number of threads.
 
-An iteration is one walk over the points, which slices what the blurred lattices hold, makes it probabilities and splats
-them again while they are in registers, and a blur of each lattice in between.
+An iteration is one pass over the points, then a blur of each lattice. The pass slices the blurred lattices, turns the
+values into probabilities, and splats these while they are still in registers.
 """
 
 import threading
@@ -32,27 +32,27 @@ from src.crf.model import (
 )
 from src.crf.permutohedral import alpha
 
-POINTS_PER_THREAD = 8192  # fewer are not worth waking a thread for
+POINTS_PER_THREAD = 8192  # with fewer points, another thread costs more than it saves
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-_ONE_AT_A_TIME = threading.Lock()  # each call uses all threads, and not all of Numba's threading layers can be shared
+_ONE_AT_A_TIME = threading.Lock()  # a call uses all threads, and some threading layers of Numba cannot be shared
 
 
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
-    """Mean field of each model on one image; lattices are built once for all.
+    """Mean field of each model on one image; lattices are built once for all models.
 
-    Beside the input it needs about 4 (W + C + 40) bytes per pixel, W being the labels that take part, padded.
+    Besides the input it needs about 4 (W + C + 40) bytes per pixel; W is the padded number of labels that take part.
 
     Args:
         probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
         rgb: (H, W, 3) uint8, the untouched image. Not modified.
         models: what to run.
-        threads: None for all that Numba has.
+        threads: how many; None: all that Numba has.
 
     Returns:
         Per model (C, H, W) float32, sum 1 over C; 0 for labels below the model's label floor.
 
     Raises:
-        ValueError: arrays that do not fit each other, or no probabilities.
+        ValueError: the arrays do not fit each other, or `probs` are not probabilities.
         InputError: standard deviations too small for a lattice.
     """
     check_shapes(probs.shape, rgb)
@@ -66,12 +66,12 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
 
 
 def _checked_highest(flat: FloatArray) -> FloatArray:
-    """The largest number of each label; raises ValueError where there are no probabilities.
+    """The largest value of each label; raises ValueError if the values are not probabilities.
 
-    In one pass: the bits of numbers >= 0 rise as they do, and those of negative ones and NaN lie above.
+    One pass is enough: read as integers, floats >= 0 keep their order, and negative floats and NaN lie above them.
     """
     bits, highest = flat.view(np.uint32), np.empty(len(flat), np.uint32)
-    bits.flags.writeable = False  # what may be written and what may not are types of their own to Numba
+    bits.flags.writeable = False  # for Numba, writable and read-only arrays are different types
     _highest(bits, highest)
     if highest.max() > np.float32(1).view(np.uint32):
         check_range(float(flat.min()), float(flat.max()))
@@ -80,22 +80,22 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
 
 
 def padded(labels: int) -> int:
-    """Numbers in a row of so many labels: a power of two, which compilers make the best of, at least a register."""
+    """Width of a row for so many labels: a power of two, which compilers handle best, and at least a register."""
     return max(8, 1 << (labels - 1).bit_length())
 
 
 def is_compiled() -> bool:
-    """Whether an earlier call, or a process that `ahead` started, left compiled code for rows of some width behind."""
+    """Whether there is compiled code for any row width, from an earlier call or from a process that `ahead` started."""
     kept = Path(str(_mean_field.stats.cache_path)).glob("meanfield._mean_field*.nbi")
     return bool(_mean_field.signatures) or any(kept)
 
 
 class _Flow(NamedTuple):
-    """Rows of one lattice during inference; the widths are the labels'."""
+    """Rows of one lattice during inference; their width is the padded number of labels."""
 
     sliced: npt.NDArray[np.void]  # (L,) blurred values, by slot
-    splatted: npt.NDArray[np.void]  # (L,) what the points of a band have added up, by slot
-    values: npt.NDArray[np.void]  # (M + 1,) by vertex; the last is what a missing neighbour holds
+    splatted: npt.NDArray[np.void]  # (L,) sums over the points of a band, by slot
+    values: npt.NDArray[np.void]  # (M + 1,) by vertex; the last is the value of a missing neighbour
     spare: npt.NDArray[np.void]  # (M + 1,)
 
 
@@ -146,7 +146,7 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
 
 @lru_cache(maxsize=16)
 def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
-    """The lattice of the positions of an image, which depends on its size alone."""
+    """The lattice of an image's pixel positions; it depends only on the image's size."""
     return build(positions(height, width, sigma))
 
 
@@ -191,7 +191,7 @@ def _transpose_part(part, planes, unary, numbers):
 
 @inner
 def _slice(sliced, slots, weights, point):
-    """What the kernel gives to a point, before its weight."""
+    """The filtered value at a point, before the kernel's weight is applied."""
     row = load(sliced, slots[point, 0]) * element(weights, point, 0)
     for r in range(1, width_of(weights)):
         row = muladd(load(sliced, slots[point, r]), element(weights, point, r), row)
@@ -224,7 +224,7 @@ def _update(
 ):
     """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions.
 
-    For the points of one band, whose vertices' values are first copied to its slots, side by side.
+    Works on the points of one band; the values of its vertices are first copied into its slots, side by side.
     """
     slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
     slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm

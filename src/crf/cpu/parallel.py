@@ -1,7 +1,7 @@
 """A parallel loop that compiles in a fraction of the time of Numba's own `prange`, on the same threads.
 
-Numba analyses each `parallel=True` function and makes a function of each of its loops, which takes seconds. Here one
-such function, compiled once, serves all loops: it is given a compiled function's address and calls it for each index.
+Numba analyses each `parallel=True` function and turns each of its loops into a function, which takes seconds. Here one
+such function, compiled once, serves all loops: it gets the address of a compiled function and calls it for each index.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from src.crf.cpu.jit import entry
 from src.crf.cpu.simd import intrinsic
 
 BYTES = ir.IntType(8).as_pointer()
-OF_A_BODY = (types.voidptr, types.intp)  # what `_over_indices` hands on: the other arguments' address, the index
+OF_A_BODY = (types.voidptr, types.intp)  # arguments of a loop body: the address of the other arguments, the index
 
 
 @intrinsic
@@ -43,9 +43,9 @@ _over_indices = entry(_loop, parallel=True, no_cpython_wrapper=True)
 
 @intrinsic
 def each(typing: Any, count: Any, function: Any, arguments: Any) -> Any:
-    """Call `function(index, *arguments)`, compiled and without an answer, for 0..count - 1, a range of them per thread.
+    """Call the compiled `function(index, *arguments)` for the indices 0..count - 1; each thread takes a range of them.
 
-    `function` is one that Numba compiles, `arguments` a tuple.
+    `function` is a Numba function that returns nothing; `arguments` is a tuple.
     """
     called = typing.resolve_function_type(function, (types.intp, *arguments.types), {})
     over = typing.resolve_value_type(_over_indices)
@@ -62,7 +62,7 @@ def each(typing: Any, count: Any, function: Any, arguments: Any) -> Any:
 
 
 def _body(context: Any, module: Any, function: Any, called: Any, arguments: Any) -> Any:
-    """A function of an address of arguments and an index that calls `function` with both."""
+    """A function that takes the address of the arguments and an index, and calls `function` with both."""
     kind = context.call_conv.get_function_type(types.none, OF_A_BODY)
     body = ir.Function(module, kind, module.get_unique_name("body"))
     body.linkage = "internal"

@@ -1,9 +1,9 @@
-"""Rows of numbers as vector registers in Numba: a row is one element of an array, its width part of the array's type.
+"""Number rows as vector registers in Numba. A row is one element of an array; its width is part of the array's type.
 
-Numba's own vectoriser has to prove that arrays do not overlap and cannot. Rows say it outright: `load`, arithmetic and
-`store` become vector instructions of whatever width the processor has. Operators round as written; `muladd` may fuse.
-A function that uses rows is specialised, and its compiled form cached, for each width it is called with. Use rows in a
-function of their own that a parallel loop calls: straight in the loop's body Numba may move or drop a `store`.
+Numba's own vectoriser must prove that arrays do not overlap, and cannot. Rows need no proof: `load`, arithmetic and
+`store` become vector instructions of the processor's width. Operators round as written; `muladd` may fuse.
+A function that uses rows is compiled and cached once for each width it is called with. Use rows only in a separate
+function that a parallel loop calls: directly in the loop's body, Numba may move or drop a `store`.
 """
 
 import operator
@@ -18,11 +18,11 @@ from numba.core import cgutils
 from numba.extending import models, register_model
 from numba.np.arrayobj import make_array
 
-intrinsic: Any = extending.intrinsic  # its own types want the hidden argument from callers
+intrinsic: Any = extending.intrinsic  # its own types require the hidden argument from callers
 
 INDEX = ir.IntType(64)
 FLOAT = ir.FloatType()
-LOOSE = ("nnan", "nsz", "reassoc", "contract")  # for reductions, whose order is then the processor's
+LOOSE = ("nnan", "nsz", "reassoc", "contract")  # for reductions: the processor may choose the order
 
 
 def rows(count: int, width: int) -> npt.NDArray[np.void]:
@@ -73,7 +73,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write a row, or one number to all of a row."""
+    """Write a row, or write one number into a whole row."""
     width = _row_type(array).width
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -87,7 +87,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def width_of(typing: Any, array: Any) -> Any:
-    """Numbers in a row of an array of rows, a constant to the compiler."""
+    """Width of the rows of an array; a constant for the compiler."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return ir.Constant(INDEX, _row_type(array).width)
@@ -107,7 +107,7 @@ def element(typing: Any, array: Any, index: Any, lane: Any) -> Any:
 
 
 def _widen(context: Any, builder: Any, kind: Any, value: Any, width: int) -> Any:
-    """A row as it is; a number in all lanes."""
+    """A row stays as it is; a number is copied to all lanes."""
     if isinstance(kind, Row):
         return value
     undefined = ir.Constant(_vector(width), ir.Undefined)
@@ -117,7 +117,7 @@ def _widen(context: Any, builder: Any, kind: Any, value: Any, width: int) -> Any
 
 
 def _elementwise(emit: Callable[..., Any]) -> Any:
-    """An intrinsic over rows and numbers, at least one of them a row."""
+    """An intrinsic over rows and numbers; at least one argument is a row."""
 
     def typed(signature_of: list[Any]) -> Any:
         width = next(kind.width for kind in signature_of if isinstance(kind, Row))
@@ -132,7 +132,7 @@ def _elementwise(emit: Callable[..., Any]) -> Any:
 
 
 def _call(builder: Any, name: str, result: Any, args: list[Any], flags: tuple[str, ...] = ()) -> Any:
-    """A function of LLVM's own."""
+    """Call an LLVM intrinsic."""
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
     return builder.call(function, args, fastmath=flags)
 
@@ -157,7 +157,7 @@ def _exp(builder: Any, x: Any) -> Any:
     def const(value: float) -> Any:
         return ir.Constant(x.type, [float(np.float32(value))] * width)
 
-    tiny = builder.fcmp_ordered("<", x, const(-87.0))  # numbers without a leading one are slow
+    tiny = builder.fcmp_ordered("<", x, const(-87.0))  # denormal numbers are slow
     x = builder.select(tiny, const(-87.0), x)
     k = _round(builder, builder.fmul(x, const(1.44269504)))
     r = _fused(builder, k, const(2.12194440e-4), _fused(builder, k, const(-0.693359375), x))
@@ -180,7 +180,7 @@ def _binary(typed: Any) -> Any:
 
 
 def _operator(symbol: Any, emit: Callable[..., Any]) -> None:
-    """Rows beside rows or numbers; not by `overload`, which compiles a function for each pair of types."""
+    """Define an operator for rows with rows or numbers. `overload` would compile a function for each pair of types."""
     typed = _elementwise(emit)
 
     @extending.type_callable(symbol)
@@ -208,7 +208,7 @@ less = _binary(_elementwise(_less))
 
 @intrinsic
 def muladd(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """`a * b + c`, in one rounding where the processor can."""
+    """`a * b + c`, rounded once if the processor can do so."""
     return _elementwise(_fused)([a, b, c])
 
 
