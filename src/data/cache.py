@@ -1,4 +1,4 @@
-"""Decoded images in memory that all data workers share: an image is decoded once per training, not per epoch."""
+"""Decoded images in memory shared by all data workers: an image is decoded once per training, not once per epoch."""
 
 import mmap
 import multiprocessing
@@ -13,22 +13,22 @@ _CHANNELS = 4  # red, green, blue, mask
 
 
 class PixelCache:
-    """Reads pairs of a `VOCFolder` as it does, and keeps as many as there is room for.
+    """Reads pairs as `VOCFolder` does, and keeps as many as there is room for.
 
-    The memory is an anonymous mapping, which forked workers share and the system fills page by page as it is written
-    to: no file, nothing left behind, no limit of /dev/shm.
+    The memory is an anonymous mapping. Forked workers share it, and the system provides pages as they are written. It
+    needs no file, leaves nothing behind, and /dev/shm does not limit it.
 
     Args:
         folder: where the images are read from.
-        ids: of the images that are kept.
-        limit: bytes of pixels at most.
+        ids: of the images to keep.
+        limit: largest number of bytes of pixels.
     """
 
     def __init__(self, folder: VOCFolder, ids: Sequence[str], *, limit: int) -> None:
         self.folder = folder
         self.index = {image_id: i for i, image_id in enumerate(dict.fromkeys(ids))}
         self.need = _estimate(folder, list(self.index))
-        room = max(mmap.PAGESIZE, min(limit, int(self.need * 1.2)))  # the estimate is one
+        room = max(mmap.PAGESIZE, min(limit, int(self.need * 1.2)))  # 1.2: the need is only estimated
         self._pixels = np.frombuffer(mmap.mmap(-1, room), dtype=np.uint8)
         table = mmap.mmap(-1, max(1, len(self.index)) * 3 * 8)
         self._table = np.frombuffer(table, dtype=np.int64).reshape(-1, 3)  # start, height, width; height 0: not kept
@@ -37,7 +37,7 @@ class PixelCache:
 
     @staticmethod
     def is_shared(workers: int) -> bool:
-        """Whether so many workers would share it: where they are forked, or there are none."""
+        """Whether so many workers would share the memory: yes if they are forked, or if there are none."""
         return workers == 0 or multiprocessing.get_start_method() == "fork"
 
     @property
@@ -46,7 +46,7 @@ class PixelCache:
         return int(self._used[0])
 
     def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
-        """As `VOCFolder.read_pair`; the arrays are the caller's own."""
+        """As `VOCFolder.read_pair`; the caller may change the arrays."""
         row = self._table[self.index[image_id]]
         with self._lock:
             start, height, width = row.tolist()
@@ -57,7 +57,7 @@ class PixelCache:
         rgb, mask = self.folder.read_pair(image_id)
         with self._lock:
             start, size = self.used, _CHANNELS * mask.size
-            if row[1] == 0 and start + size <= len(self._pixels):  # nobody else was faster, and there is room
+            if row[1] == 0 and start + size <= len(self._pixels):  # no other worker was faster, and there is room
                 self._pixels[start : start + 3 * mask.size] = rgb.ravel()
                 self._pixels[start + 3 * mask.size : start + size] = mask.ravel()
                 self._used[0] += size
@@ -67,11 +67,11 @@ class PixelCache:
     def __str__(self) -> str:
         limit = len(self._pixels)
         need = f"decoded images stay in memory, about {self.need / 1e9:.2f} GB"
-        return need if self.need <= limit else f"{need}, of which {limit / 1e9:.2f} GB have room (trainer.cache=GB)"
+        return need if self.need <= limit else f"{need}; room for {limit / 1e9:.2f} GB of it (trainer.cache=GB)"
 
 
 def _estimate(folder: VOCFolder, ids: list[str], *, looked_at: int = 32) -> int:
-    """Bytes of all images, from the sizes of a few."""
+    """Bytes of all images, estimated from a few of them."""
     some = ids[:: max(1, len(ids) // looked_at)]
     pixels = [width * height for width, height in map(folder.size, some)]
     return int(np.mean(pixels) * _CHANNELS * len(ids)) if pixels else 0

@@ -20,19 +20,19 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     Args:
         prepare: makes or finds the data under `root` and gives the VOC2012 folder.
-        root: where the data is or goes.
+        root: folder where the data is or will be.
         train_list: list of training ids, a name in ImageSets/Segmentation or the path of a text file.
         val_list: the same for validation.
-        train_limit: take the first so many ids only; None is all.
+        train_limit: use only the first so many ids; None: all.
         val_limit: the same for validation.
-        left_out: by name of what was tuned on them, images that are not validated on.
+        left_out: per tuned preset, the images it was tuned on; they are left out of validation.
         augment: from image and mask to a training sample.
-        batch_size: training images per step of all processes together; an incomplete last batch is dropped.
+        batch_size: training images per step, over all processes; an incomplete last batch is dropped.
         protocol: how images are evaluated, `voc` or `squash224`.
         workers: processes that load training images.
         pin_memory: for transfers to a GPU.
         cache: bytes of decoded images that may be kept in memory; 0 keeps none.
-        seed: of order and augmentation.
+        seed: for order and augmentation.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.seed = seed
         self.folder: VOCFolder | None = None
         self.pixels: PixelCache | None = None
-        self.started: DataLoader[dict[str, Any]] | None = None  # for validation, until Lightning asks for it
+        self.started: DataLoader[dict[str, Any]] | None = None  # validation loader, until Lightning asks for it
 
     def prepare_data(self) -> None:
-        """Find, download or generate the data; a second call finds it."""
+        """Find, download or generate the data; a second call only finds it."""
         self.prepare(root=self.root)
 
     def setup(self, stage: str = "fit") -> None:
@@ -79,7 +79,7 @@ class SegmentationDataModule(pl.LightningDataModule):
             self.folder = VOCFolder(self.prepare(root=self.root))
 
     def ids(self, split: str) -> list[str]:
-        """Ids of "train" or "val", the limit applied; val without what is left out."""
+        """Ids of "train" or "val" within the limit; val without the images that are left out."""
         self.setup()
         assert self.folder is not None
         name, limit = self.lists[split]
@@ -92,11 +92,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         return kept
 
     def overlap(self) -> int:
-        """Number of images that are trained on and validated on: 0 in an honest run."""
+        """Number of images in both training and validation: 0 in an honest run."""
         return len(set(self.ids("train")) & set(self.ids("val")))
 
     def summary(self) -> str:
-        """Counts for the screen, with a warning where training has seen the validation images."""
+        """Counts for the screen, with a warning if validation images are also trained on."""
         counts = f"{len(self.ids('train'))} train, {self.val_summary()}"
         seen = self.overlap()
         return f"{counts}; WARNING: {seen} val images are trained on, so val scores say nothing" if seen else counts
@@ -111,13 +111,13 @@ class SegmentationDataModule(pl.LightningDataModule):
         return f"{len(kept)} val images{reason}"
 
     def fingerprint(self, splits: Sequence[str] = ("train", "val")) -> dict[str, str]:
-        """Per split a hash of ids and file sizes, to tell whether two runs saw the same data."""
+        """Per split, a hash of ids and file sizes; it shows whether two runs saw the same data."""
         self.setup()
         assert self.folder is not None
         return {split: self.folder.fingerprint(self.ids(split)) for split in splits}
 
     def remember(self) -> str:
-        """Keep decoded images from now on, if that is wanted and possible; gives what to say of it."""
+        """Keep decoded images from now on, if wanted and possible; returns a message about it."""
         ids = [*self.ids("train"), *self.ids("val")]
         assert self.folder is not None
         if self.cache == 0:
@@ -128,10 +128,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         return str(self.pixels)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Augmented batches; fewer images than a batch is an error, not an empty epoch.
+        """Augmented batches; fewer images than one batch is an error, not an empty epoch.
 
-        The workers that validate start here, too, before the training has grown: each page that a process writes after
-        it has been forked is copied, and both keep one.
+        Validation workers start here, too, while this process is still small: after a fork, each page that a process
+        writes to is copied, and both processes keep a copy.
         """
         ids = self.ids("train")
         if len(ids) < self.batch_size:
@@ -149,12 +149,12 @@ class SegmentationDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Whole images one by one, each at its own size; of several processes each has others."""
+        """Whole validation images, one by one, each at its own size; each process gets a different part."""
         started, self.started = self.started, None
         return self._started() if started is None else started
 
     def _started(self) -> DataLoader[dict[str, Any]]:
-        """The same, its workers at work."""
+        """The validation loader with its workers already running."""
         ids = self.ids("val")
         if len(ids) < processes.count():
             raise InputError(f"{processes.count()} processes share {len(ids)} val images: use fewer (trainer.devices).")
@@ -164,11 +164,11 @@ class SegmentationDataModule(pl.LightningDataModule):
         return loader
 
     def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
-        """The same of any images; a process may get none."""
+        """A loader of whole images with these ids; a process may get none."""
         return DataLoader(self.samples(ids[processes.rank() :: processes.count()]), batch_size=1, **self._loading())
 
     def samples(self, ids: Sequence[str]) -> EvalSet:
-        """The same without batches, workers and tensors of ids."""
+        """The samples with these ids, without batches and workers."""
         return EvalSet(self._reader(), list(ids), self.protocol)
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -181,7 +181,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         return self.pixels or self.folder
 
     def _epoch(self) -> int:
-        """Number of the epoch that starts, also in a resumed run."""
+        """Number of the epoch that starts; correct in a resumed run, too."""
         if self.trainer is None:
             return 0
         progress: Any = self.trainer.fit_loop.epoch_progress.current

@@ -1,4 +1,4 @@
-"""Data sets of augmented and of whole images, and the order in which an epoch takes them."""
+"""Data sets of augmented images and of whole images, and the order of images in an epoch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
@@ -13,15 +13,15 @@ from src.data.transforms import Augment, evaluation_sample
 
 
 class Reader(Protocol):
-    """A `VOCFolder`, or what remembers what it has read."""
+    """A `VOCFolder`, or a cache in front of one."""
 
     def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
-        """Image (H, W, 3) and mask (H, W), both uint8 and the caller's own."""
+        """Image (H, W, 3) and mask (H, W), both uint8; the caller may change them."""
         ...
 
 
 class TrainSet(Dataset[dict[str, Any]]):
-    """Augmented images; an item is asked for by (epoch, index), on which with the seed its randomness depends."""
+    """Augmented images. The key of an item is (epoch, index); its randomness depends only on this key and the seed."""
 
     def __init__(self, reader: Reader, ids: list[str], augment: Augment, *, seed: int) -> None:
         self.reader = reader
@@ -58,17 +58,17 @@ class EvalSet(Dataset[dict[str, Any]]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """A permutation per epoch as (epoch, index) pairs; of each batch the share of this process.
+    """A permutation per epoch as (epoch, index) pairs; gives this process's share of each batch.
 
-    It depends on (seed, epoch) alone, so the batches are the same however many processes share them out. An incomplete
-    last batch is left out: one image would break the BatchNorm of ASPP pooling. The epoch travels with the index to
-    workers that outlive it. It is asked for when an iterator is made: Lightning's `set_epoch` comes only after the
-    first iterator of a resumed run.
+    It depends only on (seed, epoch), so the batches are the same for any number of processes. An incomplete last batch
+    is left out: a single image would break the BatchNorm of ASPP pooling. The epoch is part of the key because workers
+    live longer than an epoch. `epoch` is called when an iterator is made, because Lightning calls `set_epoch` too late
+    in a resumed run: after the first iterator.
 
     Args:
         size: number of images.
-        batch_size: images per step of all processes together, a multiple of their number.
-        seed: of the permutation.
+        batch_size: images per step over all processes, a multiple of the number of processes.
+        seed: for the permutation.
         epoch: gives the number of the epoch that starts.
     """
 
@@ -91,6 +91,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 def _generator(*key: int) -> torch.Generator:
-    """A stream of random numbers of its own for each key of non-negative integers, the same on every platform."""
+    """Each key of non-negative integers gives its own random stream, the same on every platform."""
     state = np.random.SeedSequence(key).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> 1))

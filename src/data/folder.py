@@ -1,4 +1,4 @@
-"""A folder in VOC's layout: which ids a list names, how an image and its mask are read."""
+"""A folder in VOC's layout: the ids in a list, and how an image and its mask are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from src.data.classes import VOC_CLASSES, VOID, UInt8Array, unknown_labels
 
 
 def decode(path: Path, *, mode: str | None = None) -> NDArray[np.generic]:
-    """The pixels of an image file, every one of them.
+    """All pixels of an image file; a cut-off file is an error.
 
     Args:
         path: JPEG or PNG file.
@@ -25,7 +25,7 @@ def decode(path: Path, *, mode: str | None = None) -> NDArray[np.generic]:
         (H, W) or (H, W, channels), dtype as stored: uint8 for 8-bit files.
 
     Raises:
-        InputError: the file is missing, is no image, or ends too early.
+        InputError: the file is missing, is not an image, or ends too early.
     """
     try:
         with Image.open(path) as image:
@@ -33,7 +33,7 @@ def decode(path: Path, *, mode: str | None = None) -> NDArray[np.generic]:
             is_jpeg = image.format == "JPEG"
     except FileNotFoundError:
         raise InputError(f"{path} is missing; restore it from the archive or take its id off the list") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, by file format
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # from Pillow, by format
         raise InputError(f"{path} cannot be read ({error}); restore the file from the archive") from error
     # Pillow pads a cut-off file with grey once any library has set ImageFile.LOAD_TRUNCATED_IMAGES.
     if is_jpeg and not _ends(path.read_bytes()):
@@ -42,13 +42,13 @@ def decode(path: Path, *, mode: str | None = None) -> NDArray[np.generic]:
 
 
 def decode_jpeg(path: Path) -> UInt8Array:
-    """(H, W, 3) uint8 RGB of a JPEG, the same pixels as `decode` in four fifths of the time.
+    """(H, W, 3) uint8 RGB of a JPEG: the same pixels as from `decode`, in four fifths of the time.
 
-    What OpenCV's decoder does not take goes to `decode`, which finds the words for what is wrong with it.
+    If OpenCV cannot decode a file, `decode` tries it and reports what is wrong.
     """
-    import cv2  # here: whoever wants only names of classes starts faster
+    import cv2  # imported here: code that needs only class names starts faster
 
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # pixels as stored, as the masks are drawn
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # pixels as stored: the masks are drawn on these
     try:
         data = path.read_bytes()
         if data.startswith(b"\xff\xd8") and _ends(data):
@@ -66,10 +66,10 @@ def _ends(jpeg: bytes) -> bool:
 
 
 def check_mask(mask: NDArray[np.generic], path: Path) -> UInt8Array:
-    """The mask itself, (H, W) uint8 in {0..20, 255}; `path` is for the message.
+    """Return the mask, (H, W) uint8 in {0..20, 255}, if it is valid; `path` is for the message.
 
     Raises:
-        InputError: more than one channel, not 8 bits, or a label that VOC does not have.
+        InputError: the mask has more than one channel, not 8 bits, or a label that VOC does not have.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         stored = f"{mask.shape[2]} channels" if mask.ndim == 3 else f"{mask.dtype} values"
@@ -92,24 +92,24 @@ class VOCFolder:
 
     Attributes:
         path: the `VOC2012` folder itself.
-        masks: names of the mask folders; an id's mask is the first file found, so VOC's own goes before SBD's.
+        masks: names of the mask folders, searched in this order; so VOC's own mask is preferred to SBD's.
     """
 
     path: Path
     masks: tuple[str, ...] = ("SegmentationClass", "SegmentationClassAug")
 
     def list_path(self, name: str) -> Path:
-        """Where the list called `name` lies, whether or not it exists."""
+        """The path of the list called `name`, whether or not it exists."""
         return self.path / "ImageSets" / "Segmentation" / f"{name}.txt"
 
     def ids(self, name: str | Path) -> list[str]:
-        """Image ids in the order of the list, blank lines left out.
+        """Image ids in the order of the list, without blank lines.
 
         Args:
             name: a list of `ImageSets/Segmentation` without `.txt`, or the path of a text file with one id per line.
 
         Raises:
-            InputError: no such list, an empty one, an id twice, or a line that is no id.
+            InputError: the list is missing or empty, has an id twice, or a line that is not an id.
         """
         candidates = (self.list_path(str(name)), Path(name))
         path = next((path for path in candidates if path.is_file()), None)
@@ -137,12 +137,12 @@ class VOCFolder:
         return self.path / "JPEGImages" / f"{image_id}.jpg"
 
     def mask_path(self, image_id: str) -> Path:
-        """The mask of an id: the first that exists among the mask folders, else where VOC's own would be."""
+        """The mask of an id: the first one that exists in the mask folders, else the path in VOC's own folder."""
         paths = [self.path / folder / f"{image_id}.png" for folder in self.masks]
         return next((path for path in paths if path.is_file()), paths[0])
 
     def size(self, image_id: str) -> tuple[int, int]:
-        """Width and height of an image in px, from its header; raises InputError where that is missing or broken."""
+        """Width and height of an image in px, from its header; raises InputError if the file is missing or broken."""
         path = self.image_path(image_id)
         try:
             with Image.open(path) as image:
@@ -151,16 +151,16 @@ class VOCFolder:
             raise InputError(f"{path} cannot be read ({error}); restore the file from the archive") from error
 
     def read_image(self, image_id: str) -> UInt8Array:
-        """(H, W, 3) uint8 RGB. Raises InputError where the file is missing, broken or cut off."""
+        """(H, W, 3) uint8 RGB. Raises InputError if the file is missing, broken or cut off."""
         return decode_jpeg(self.image_path(image_id))
 
     def read_mask(self, image_id: str) -> UInt8Array:
-        """(H, W) uint8 in {0..20, 255}. Raises InputError where the file is missing, broken or no such mask."""
+        """(H, W) uint8 in {0..20, 255}. Raises InputError if the file is missing, broken or not a valid mask."""
         path = self.mask_path(image_id)
         return check_mask(decode(path), path)
 
     def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
-        """Image (H, W, 3) and mask (H, W), both uint8; raises InputError also where their sizes differ."""
+        """Image (H, W, 3) and mask (H, W), both uint8; raises InputError also if their sizes differ."""
         image, mask = self.read_image(image_id), self.read_mask(image_id)
         if image.shape[:2] != mask.shape:
             raise InputError(
@@ -170,10 +170,10 @@ class VOCFolder:
         return image, mask
 
     def fingerprint(self, ids: list[str]) -> str:
-        """16 hex digits that change when the list, its order, or the size of any of its files does.
+        """16 hex digits that change if the list, its order, or the size of any of its files changes.
 
-        The start of the SHA-256 of one line per id: id, bytes of the JPEG, bytes of the mask. Contents are not read: a
-        replaced file of equal size goes unnoticed, and in return 10,582 ids take well under a second on a local disk.
+        They are the start of a SHA-256 over one line per id: id, bytes of the JPEG, bytes of the mask. Contents are not
+        read, so a replaced file of equal size is not noticed; but 10,582 ids take well under a second on a local disk.
         """
         digest = hashlib.sha256()
         for image_id in ids:

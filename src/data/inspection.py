@@ -1,4 +1,4 @@
-"""A look at every file of a data set before a training trusts it: what is wrong, and how the classes are spread."""
+"""A check of every file of a data set before training: what is wrong, and how often each class occurs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from src.core.errors import InputError
 from src.data.classes import VOC_CLASSES, VOID, unknown_labels
 from src.data.folder import VOCFolder, decode
 
-SHOWN = 10  # examples spelled out per problem
+SHOWN = 10  # examples listed per problem
 BAR = 16  # characters of the longest bar in the table
 
 
@@ -29,7 +29,7 @@ class Report:
     """What `inspect` found.
 
     Attributes:
-        problems: one line each; empty if the data set is as it should be.
+        problems: one line each; empty if nothing is wrong.
         counts: split -> images listed.
         pixels: split -> (256,) int64 pixels per label, over the readable masks.
     """
@@ -40,7 +40,7 @@ class Report:
 
     @property
     def pixel_share(self) -> dict[str, NDArray[np.float64]]:
-        """Split -> (21,) share of each class in the labelled pixels: sums to 1, or all 0 where none is labelled."""
+        """Split -> (21,) share of each class in the labelled pixels: sums to 1, or all 0 if no pixel is labelled."""
         shares = {}
         for split, pixels in self.pixels.items():
             labelled = pixels[: len(VOC_CLASSES)]
@@ -59,7 +59,7 @@ class Report:
 
     def _table(self) -> Table:
         shares = self.pixel_share
-        # Bars leave out the background, beside which every object class would vanish.
+        # No bar for the background: beside it, the bars of all other classes would vanish.
         longest = max((float(share[1:].max()) for share in shares.values()), default=0.0)
         table = Table(title="share of labelled pixels", title_justify="left", box=None, pad_edge=False)
         table.add_column("class")
@@ -80,12 +80,12 @@ class Report:
 def inspect(
     folder: VOCFolder, lists: Mapping[str, str | None], expected: Mapping[str, int | None] | None = None
 ) -> Report:
-    """Reads every image and mask of the splits; never raises for what is wrong with them.
+    """Reads every image and mask of the splits; a bad file is reported, not raised.
 
     Args:
         folder: the data set.
         lists: split -> list name or path, see `VOCFolder.ids`; None leaves the split out.
-        expected: split -> number of images there should be; None, or a split without a number, is not compared.
+        expected: split -> expected number of images; None, or a split without a number, is not compared.
     """
     problems: list[str] = []
     splits: dict[str, list[str]] = {}
@@ -112,10 +112,10 @@ def inspect(
 
 
 def _read_all(folder: VOCFolder, ids: list[str], *, split: str) -> tuple[NDArray[np.int64], dict[str, list[str]]]:
-    """Pixels per label, (256,) int64, and the files at fault by what is wrong with them."""
+    """Pixels per label, (256,) int64, and per kind of fault the bad files."""
     pixels = np.zeros(256, dtype=np.int64)
     faults: defaultdict[str, list[str]] = defaultdict(list)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while decoding
         results = pool.map(lambda image_id: _look(folder, image_id), ids)
         console = Console(stderr=True)
         for found, wrong in track(results, description=f"reading {split}", total=len(ids), console=console):
@@ -126,7 +126,7 @@ def _read_all(folder: VOCFolder, ids: list[str], *, split: str) -> tuple[NDArray
 
 
 def _look(folder: VOCFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """One image and its mask: pixels per label, (256,) int64, and what is wrong as (fault, example)."""
+    """For one image and its mask: pixels per label, (256,) int64, and the faults as (fault, example)."""
     faults: list[tuple[str, str]] = []
     arrays: list[NDArray[np.generic] | None] = []
     for path, mode in ((folder.image_path(image_id), "RGB"), (folder.mask_path(image_id), None)):

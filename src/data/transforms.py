@@ -1,7 +1,7 @@
 """From image and mask to a sample: joint augmentation for training, none for evaluation. All in uint8.
 
-What workers hand over is small: `rgb` (H, W, 3) uint8 and `mask` (H, W) uint8. `ready` makes the network's input of a
-batch of them, on whatever device it lies.
+Workers hand over small samples: `rgb` (H, W, 3) uint8 and `mask` (H, W) uint8. `ready` turns a batch of them into the
+network's input, on the batch's own device.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,29 +19,29 @@ from src.core.errors import InputError
 from src.crf.model import MEAN, STD
 from src.data.classes import VOID
 
-cv2.setNumThreads(0)  # workers share out the cores; and threads do not outlive a fork
+cv2.setNumThreads(0)  # the workers share the cores; and threads do not survive a fork
 
 Pixels = npt.NDArray[np.uint8]
-_FILL = [round(float(m) * 255) for m in MEAN]  # what a crop beyond the image shows: zero, nearly, once normalised
-_TRIES = 10  # crops drawn before an image without labels in sight is taken as it is
+_FILL = [round(float(m) * 255) for m in MEAN]  # colour of a crop outside the image: nearly zero after normalisation
+_TRIES = 10  # crops to draw until one has labels; then the last one is taken
 
 PROTOCOLS = {"voc": None, "squash224": 224}  # name: side of the square that images are squashed to
 
 
 def ready(batch: Mapping[str, Any], *, channels_last: bool) -> dict[str, Any]:
-    """A batch of samples as a network and a loss take it.
+    """Turn a batch of samples into the input of a network and a loss.
 
     Args:
-        batch: rgb (B, H, W, 3) uint8, mask (B, H, W) uint8, and whatever else, which is kept.
+        batch: rgb (B, H, W, 3) uint8, mask (B, H, W) uint8; other keys are kept.
         channels_last: memory format of the image.
 
     Returns:
-        The same with image (B, 3, H, W) float32, ImageNet's mean and standard deviation taken out, and mask int64.
+        The same plus image (B, 3, H, W) float32, normalised with ImageNet's mean and std; the mask is int64.
     """
     rgb = batch["rgb"]
     _, height, width, channels = rgb.shape
     mean, std = (values.repeat(width) for values in _statistics(rgb.device))
-    rows = rgb.reshape(-1, height, width * channels).to(torch.float32)  # long rows are four times as fast as of three
+    rows = rgb.reshape(-1, height, width * channels).to(torch.float32)  # long rows: four times as fast as rows of three
     image = rows.mul_(1 / 255).sub_(mean).div_(std).view(rgb.shape).permute(0, 3, 1, 2)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return {**batch, "image": image.contiguous(memory_format=layout), "mask": batch["mask"].long()}
@@ -49,27 +49,27 @@ def ready(batch: Mapping[str, Any], *, channels_last: bool) -> dict[str, Any]:
 
 @cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and standard deviation, (3,) each, brought to a device once: it would wait for each copy."""
+    """ImageNet's mean and standard deviation, (3,) each; copied to a device only once, as it waits for each copy."""
     mean, std = (torch.tensor(values.tolist(), device=device) for values in (MEAN, STD))
     return mean, std
 
 
 class Augment:
-    """Random scale, crop, flip and colour jitter, the same for image and mask; all randomness from a generator.
+    """Random scale, crop, flip and colour jitter, the same for image and mask; all randomness comes from a generator.
 
     Args:
         crop: side of the square crop in px.
         scale: smallest and largest factor of the image's size.
         flip: probability of a horizontal flip.
         jitter: strength of brightness, contrast, saturation (each 0..1) and hue (0..0.5), as torchvision's ColorJitter:
-            each by a factor from [1 - strength, 1 + strength], hue by a shift of up to so much of the circle, in random
-            order.
-        squash: resize to `crop` x `crop` whatever the aspect, instead of scaling and cropping.
+            each takes a factor from [1 - strength, 1 + strength]; hue is shifted by at most this share of the circle.
+            The order is random.
+        squash: resize to `crop` x `crop`, ignoring the aspect ratio, instead of scaling and cropping.
     """
 
     def __init__(self, *, crop: int, scale: tuple[float, float], flip: float, jitter: dict[str, float], squash: bool):
         if crop < 1 or not 0 < scale[0] <= scale[1]:
-            raise InputError(f"recipe.augment: crop={crop} must be above 0 and scale={list(scale)} rise from above 0.")
+            raise InputError(f"recipe.augment: crop={crop} must be above 0, scale={list(scale)} above 0 and rising.")
         self.crop = crop
         self.scale = scale
         self.flip = flip
@@ -85,7 +85,7 @@ class Augment:
             generator: source of all randomness.
 
         Returns:
-            rgb (crop, crop, 3) uint8 and mask (crop, crop) uint8; beyond the image the mask is void.
+            rgb (crop, crop, 3) uint8 and mask (crop, crop) uint8; outside the image, the mask is void.
         """
         if self.squash:
             image, target = _resize(rgb, mask, self.crop, self.crop)
@@ -122,7 +122,7 @@ class Augment:
 def evaluation_sample(rgb: Pixels, mask: Pixels, protocol: Literal["voc", "squash224"]) -> dict[str, Any]:
     """The sample that is scored: rgb (H, W, 3) uint8, mask (H, W) uint8, both copies.
 
-    `voc` keeps each image's own size; `squash224` resizes image and truth to 224 x 224, as the 2024 report did.
+    `voc` keeps the size of each image; `squash224` resizes image and truth to 224 x 224, as the 2024 report did.
     """
     side = PROTOCOLS[protocol]
     if side is not None:
@@ -135,14 +135,14 @@ def _resize(rgb: Pixels, mask: Pixels, height: int, width: int) -> tuple[Pixels,
     if mask.shape == (height, width):
         return rgb, mask
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None]
-    image = image.as_strided(image.shape, (rgb.size, *image.stride()[1:]))  # which torch takes for channels-last: fast
+    image = image.as_strided(image.shape, (rgb.size, *image.stride()[1:]))  # torch now takes it for channels-last: fast
     scaled = interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)
     labels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return scaled[0].permute(1, 2, 0).numpy(), _array(labels)
 
 
 def adjust_brightness(rgb: Pixels, factor: float) -> Pixels:
-    """(H, W, 3) times a factor; this and the following as torchvision's of the same name, but rounded."""
+    """(H, W, 3) times a factor. This and the next functions are torchvision's of the same name, but they round."""
     return _array(cv2.addWeighted(rgb, factor, rgb, 0, 0))
 
 
@@ -165,7 +165,7 @@ def adjust_hue(rgb: Pixels, shift: float) -> Pixels:
     return _array(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
 
 
-# Name to function and the argument that changes nothing.
+# Name -> function, and the argument that changes nothing.
 _JITTERS: dict[str, tuple[Callable[[Pixels, float], Pixels], float]] = {
     "brightness": (adjust_brightness, 1.0),
     "contrast": (adjust_contrast, 1.0),
@@ -175,7 +175,7 @@ _JITTERS: dict[str, tuple[Callable[[Pixels, float], Pixels], float]] = {
 
 
 def _array(found: Any) -> Pixels:
-    """What OpenCV gives, for the type checker."""
+    """An array from OpenCV, typed for the type checker."""
     return np.asarray(found, dtype=np.uint8)
 
 

@@ -101,8 +101,8 @@ def test_wrong_number_stops_before_anything_is_written(root):
         (lambda mat, jpg: mat.write_bytes(mat.read_bytes()[:300]), r"new2\.mat has no readable"),
         (lambda mat, jpg: savemat(mat, {"other": 1}), r"new2\.mat has no readable"),
         (lambda mat, jpg: save_mat(mat, np.full((4, 6), 21, dtype=np.uint8)), r"new2\.mat has labels 21"),
-        (lambda mat, jpg: save_mat(mat, np.zeros((6, 4), dtype=np.uint8)), r"new2\.mat is 4 x 6 px, its image 6 x 4"),
-        (lambda mat, jpg: jpg.unlink(), r"images of train_aug missing: 1, first .*new2\.jpg"),
+        (lambda mat, jpg: save_mat(mat, np.zeros((6, 4), dtype=np.uint8)), r"mat is 4 x 6 px, but its image is 6 x 4"),
+        (lambda mat, jpg: jpg.unlink(), r"images of train_aug are missing: 1, first .*new2\.jpg"),
     ],
 )
 def test_a_bad_file_leaves_nothing_half_done(root, break_it, message):

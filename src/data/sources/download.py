@@ -1,4 +1,4 @@
-"""Archives from the network to a folder: resumed, verified, unpacked whole or not at all."""
+"""Download archives and unpack them: downloads resume and are verified, unpacking is complete or undone."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from rich.progress import (
 from src.core.errors import InputError
 from src.core.files import alone
 
-PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt on a broken connection
-TIMEOUT = 30.0  # seconds without a byte
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt after a broken connection
+TIMEOUT = 30.0  # seconds to wait without receiving a byte
 CHUNK = 1 << 20  # bytes
 
 
 def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: str, download: bool) -> Path:
-    """What `locate` finds under `root`, after unpacking the archive that lies there or comes from `url`.
+    """The data that `locate` finds under `root`. If needed, first unpack the archive in `root`, downloaded if missing.
 
     Args:
-        root: folder of the data set; holds the archive under the file name it has in `url`.
-        locate: gives the unpacked data under `root`, or None while it is not there.
+        root: folder of the data set; the archive in it has the file name from `url`.
+        locate: gives the unpacked data under `root`, or None if it is not there.
         url: the official archive.
         md5: its checksum, 32 hex digits.
-        download: False: an InputError instead of network traffic.
+        download: False: raise InputError instead of using the network.
     """
     if found := locate(root):
         return found
     archive = root / PurePosixPath(urlsplit(url).path).name
     if not download and not archive.is_file():
-        raise InputError(f"no data set in {root} and download is off; {_by_hand(url, archive, md5=md5)}")
+        raise InputError(f"there is no data set in {root}, and download is off; {_by_hand(url, archive, md5=md5)}")
     with alone(root):
         if found := locate(root):
             return found
@@ -60,23 +60,23 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
     if found := locate(root):
         return found
     raise InputError(
-        f"{archive} does not hold the data set it should; compare `url` in conf/data with the official one"
+        f"{archive} does not hold the expected data set; compare `url` in conf/data with the official one"
     )
 
 
 def fetch(url: str, path: Path, *, md5: str) -> None:
-    """Downloads `url` to `path`, which appears only when it is whole and its checksum is right.
+    """Downloads `url` to `path`, which appears only when it is complete and its checksum is right.
 
-    Bytes collect in `path` + `.part`; an interrupted download goes on from there, also in a later call.
+    Bytes are collected in `path` + `.part`; an interrupted download continues from there, also in a later call.
 
     Args:
         url: where the file is.
-        path: where it goes; missing folders are made.
+        path: where to save it; missing folders are made.
         md5: its checksum, 32 hex digits.
 
     Raises:
-        InputError: the server cannot be reached or refuses, a checksum differs (the `.part` is deleted then), or the
-            folder cannot be written.
+        InputError: the server cannot be reached or refuses, the checksum differs (then the `.part` is deleted), or the
+            folder cannot be written to.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -86,12 +86,12 @@ def fetch(url: str, path: Path, *, md5: str) -> None:
             _keep_trying(lambda: _continue(url, part, lambda done, of: progress.update(task, completed=done, total=of)))
         verify(part, md5=md5, delete=True)
         part.replace(path)
-    except (OSError, HTTPException) as error:  # urllib's errors are OSErrors, and so is a full disk
+    except (OSError, HTTPException) as error:  # OSError: urllib's errors and a full disk
         raise InputError(f"{url} did not arrive ({error}); {_by_hand(url, path, md5=md5)}") from error
 
 
 def verify(path: Path, *, md5: str, delete: bool = False) -> None:
-    """Raises InputError unless the file's MD5 is `md5`; with `delete`, a wrong file does not stay."""
+    """Raises InputError unless the file's MD5 is `md5`; with `delete`, a wrong file is deleted."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -101,15 +101,15 @@ def verify(path: Path, *, md5: str, delete: bool = False) -> None:
     remedy = "it was deleted, run again" if delete else "delete it and run again"
     if delete:
         path.unlink()
-    raise InputError(f"{path} has MD5 {digest.hexdigest()}, expected {md5}: {remedy} to download it afresh")
+    raise InputError(f"{path} has MD5 {digest.hexdigest()}, expected {md5}: {remedy} to download it again")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a tar archive (plain or compressed) into `folder`, each of its top-level entries whole or not at all.
+    """Unpacks a tar archive (plain or compressed) into `folder`; each top-level entry appears complete or not at all.
 
     Raises:
-        InputError: the archive is broken, a member would leave the folder or is neither file, folder nor link, or an
-            entry of that name exists.
+        InputError: the archive is broken, a member leads out of the folder or is not a file, folder or link, or an
+            entry of the same name exists.
     """
     size = archive.stat().st_size  # bytes
     try:
@@ -134,7 +134,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _keep_trying(attempt: Callable[[], None]) -> None:
-    """Calls `attempt` until it passes; broken connections and server errors are repeated after each of `PAUSES`."""
+    """Calls `attempt` until it succeeds; after a broken connection or server error, waits and tries again."""
     for pause in PAUSES:
         try:
             return attempt()
@@ -143,18 +143,18 @@ def _keep_trying(attempt: Callable[[], None]) -> None:
             if error.code < 500 and error.code not in (408, 429):  # request timeout, too many requests
                 raise
         except (URLError, ConnectionError, TimeoutError, HTTPException):
-            pass  # reported by the last attempt, should that fail as well
+            pass  # if the last attempt also fails, it reports the error
         time.sleep(pause)
     return attempt()
 
 
 def _continue(url: str, part: Path, show: Callable[[int, int | None], None]) -> None:
-    """Appends to `part` what it lacks of `url`.
+    """Downloads the missing bytes of `url` and appends them to `part`.
 
     Args:
         url: where the file is.
-        part: what an earlier attempt left, or nothing.
-        show: told the bytes done and, where known, their total.
+        part: file that an earlier attempt left; it may be missing.
+        show: called with the number of bytes done and the total, if known.
 
     Raises:
         ConnectionError: the body ended before its stated length.
@@ -167,7 +167,7 @@ def _continue(url: str, part: Path, show: Callable[[int, int | None], None]) -> 
         if error.code != 416:
             raise
         error.close()
-        if error.headers.get("Content-Range") != f"bytes */{have}":  # else nothing is missing
+        if error.headers.get("Content-Range") != f"bytes */{have}":  # if equal, nothing is missing
             part.unlink()
             _continue(url, part, show)
         return
@@ -183,7 +183,7 @@ def _continue(url: str, part: Path, show: Callable[[int, int | None], None]) -> 
 
 
 def _copy(source: IO[bytes], target: IO[bytes], show: Callable[[int], None]) -> None:
-    """Copies to the end; `show` is told the bytes copied so far."""
+    """Copies to the end; `show` is called with the number of bytes copied so far."""
     done = 0
     while chunk := source.read(CHUNK):
         target.write(chunk)
@@ -192,9 +192,9 @@ def _copy(source: IO[bytes], target: IO[bytes], show: Callable[[int], None]) -> 
 
 
 def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
-    """Raises InputError for a member that could end up, or point, outside the folder it is unpacked into.
+    """Raises InputError for a member that could lie, or point, outside the target folder.
 
-    With no absolute path and no `..` in any name or link target, no chain of links can leave the folder either.
+    If no name or link target is absolute or has `..`, no chain of links can leave the folder, either.
     """
     is_link = member.issym() or member.islnk()
     paths = [PurePosixPath(member.name)] + ([PurePosixPath(member.linkname)] if is_link else [])
@@ -207,7 +207,7 @@ def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Renames the entries of `source` into `target`, none if one of them exists there."""
+    """Moves the entries of `source` into `target`; moves none if one of them exists there."""
     entries = sorted(source.iterdir())
     for entry in entries:
         if (target / entry.name).exists():
@@ -219,11 +219,11 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _progress(*columns: ProgressColumn) -> Progress:
-    """A bar on stderr, where it stays out of a command's output."""
+    """A progress bar on stderr, to keep it out of the command's output."""
     console = Console(stderr=True)
     return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(), console=console)
 
 
 def _by_hand(url: str, path: Path, *, md5: str) -> str:
-    """The way out without a network."""
+    """What to do without a network, for messages."""
     return f"put {path.name} into {path.parent} by hand ({url}, MD5 {md5}), or use data=shapes, which needs no download"

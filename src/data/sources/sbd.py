@@ -1,4 +1,4 @@
-"""The Semantic Boundaries Dataset (Hariharan et al. 2011) as further training masks of VOC2012: "trainaug"."""
+"""The Semantic Boundaries Dataset (Hariharan et al. 2011): more training masks for VOC2012, called "trainaug"."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIST = "train_aug"
 
 
 def locate(root: Path) -> Path | None:
-    """The SBD folder, with `cls`, `train.txt` and `val.txt`, where `root` is it or holds the unpacked archive."""
+    """The SBD folder, with `cls`, `train.txt` and `val.txt`: `root` itself, or the unpacked archive in it."""
     for path in (root / "benchmark_RELEASE" / "dataset", root / "dataset", root / "sbd", root):
         if (path / "cls").is_dir() and (path / "train.txt").is_file() and (path / "val.txt").is_file():
             return path
@@ -32,24 +32,24 @@ def locate(root: Path) -> Path | None:
 
 
 def trainaug_ids(sbd: Iterable[str], train: Iterable[str], val: Iterable[str]) -> list[str]:
-    """Ids of SBD (its train and val) and of VOC's train, without those of VOC's val, sorted: 10,582 officially."""
+    """Sorted ids of SBD (train and val) and of VOC's train, without VOC's val: 10,582 in the official data."""
     return sorted((set(sbd) | set(train)) - set(val))
 
 
 def read_mat(path: Path) -> UInt8Array:
-    """The (H, W) uint8 labels {0..20} of an SBD `cls` file: field `Segmentation` of the struct `GTcls`.
+    """Labels (H, W) uint8 {0..20} of an SBD `cls` file, from field `Segmentation` of the struct `GTcls`.
 
     Raises:
-        InputError: the file is missing, broken, without that field, or has a label VOC does not have.
+        InputError: the file is missing or broken, lacks that field, or has a label that VOC does not have.
     """
-    from scipy.io import loadmat  # here: it takes long to import, and is needed once
+    from scipy.io import loadmat  # imported here: it is slow to import and needed only once
 
     try:
         with path.open("rb") as file:
             mask = np.asarray(loadmat(file, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0])
     except FileNotFoundError:
         raise InputError(f"{path} is missing; unpack {path.parent.name} from SBD's archive again") from None
-    except Exception as error:  # SciPy raises, by the place of the damage, a dozen unrelated types
+    except Exception as error:  # SciPy raises a dozen unrelated types, depending on the damage
         problem = f"{type(error).__name__}: {error}"
         raise InputError(
             f"{path} has no readable GTcls.Segmentation ({problem}); restore it from SBD's archive"
@@ -61,19 +61,19 @@ def read_mat(path: Path) -> UInt8Array:
 def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, download: bool, expected: int) -> Path:
     """The `VOC2012` folder under `root`, with `SegmentationClassAug` and the list `train_aug`.
 
-    The masks appear all at once, the list after them. About a minute of work, once.
+    All masks appear at once, then the list. This takes about a minute, only once.
 
     Args:
-        root: as for `voc.prepare`; SBD is looked for, downloaded to and unpacked there, too.
+        root: as for `voc.prepare`; SBD is also looked for, downloaded and unpacked there.
         url: VOC's archive.
         md5: its checksum, 32 hex digits.
         sbd_url: SBD's archive `benchmark.tgz` (1.4 GB).
         sbd_md5: its checksum, 32 hex digits.
-        download: False: an InputError instead of network traffic.
+        download: False: raise InputError instead of using the network.
         expected: number of ids `train_aug` must have.
 
     Raises:
-        InputError: also where the list has another length, an id of VOC's val, or an id without image.
+        InputError: also if the list has another length, an id of VOC's val, or an id without an image.
     """
     folder = VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
     if not _is_made(folder):
@@ -90,14 +90,14 @@ def _is_made(folder: VOCFolder) -> bool:
 
 
 def _make(folder: VOCFolder, sbd: Path, *, expected: int) -> None:
-    """Write SBD's masks into VOC's folder, and the list."""
+    """Write SBD's masks and the list into VOC's folder."""
     val = folder.ids("val")
     ids = trainaug_ids(_sbd_ids(sbd), folder.ids("train"), val)
     _check(ids, val, expected=expected, source=sbd)
     if missing := [image_id for image_id in ids if not folder.image_path(image_id).is_file()]:
         example = folder.image_path(missing[0])
-        raise InputError(f"images of {LIST} missing: {len(missing):,}, first {example}; unpack VOC2012 again")
-    if not (folder.path / MASKS).is_dir():  # there without the list: brought by hand, or interrupted in between
+        raise InputError(f"images of {LIST} are missing: {len(missing):,}, first {example}; unpack VOC2012 again")
+    if not (folder.path / MASKS).is_dir():  # if it exists without the list: copied by hand, or interrupted
         _write_masks(folder, sbd, ids)
     if missing := [image_id for image_id in ids if not folder.mask_path(image_id).is_file()]:
         raise InputError(
@@ -107,13 +107,13 @@ def _make(folder: VOCFolder, sbd: Path, *, expected: int) -> None:
 
 
 def _sbd_ids(sbd: Path) -> list[str]:
-    """SBD's own train and val, 8,498 and 2,857 ids; its split is not VOC's."""
+    """Ids of SBD's own train and val (8,498 and 2,857); SBD's split differs from VOC's."""
     lists = VOCFolder(sbd)
     return lists.ids(sbd / "train.txt") + lists.ids(sbd / "val.txt")
 
 
 def _check(ids: list[str], val: list[str], *, expected: int, source: Path) -> None:
-    """Raises InputError unless `ids` are as many as expected and none is in `val`."""
+    """Raises InputError unless the number of `ids` is `expected` and none of them is in `val`."""
     if shared := sorted(set(ids) & set(val)):
         raise InputError(
             f"{source} has images of VOC's val in {LIST}: {len(shared):,}, first {shared[0]}; delete the list"
@@ -121,12 +121,12 @@ def _check(ids: list[str], val: list[str], *, expected: int, source: Path) -> No
     if len(ids) != expected:
         raise InputError(
             f"{source} gives {len(ids):,} ids of {LIST}, expected {expected:,}; compare train.txt and val.txt of "
-            f"VOC2012 and of SBD with the official ones, or delete {LIST}.txt to have it built anew"
+            f"VOC2012 and of SBD with the official ones, or delete {LIST}.txt to build it again"
         )
 
 
 def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
-    """Fills `SegmentationClassAug`: VOC's own mask where there is one, SBD's elsewhere. Whole or not at all."""
+    """Fills `SegmentationClassAug` with VOC's own mask if there is one, else with SBD's. All masks, or none."""
     own = VOCFolder(folder.path, masks=("SegmentationClass",))
     palette = voc_palette().tobytes()
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=f".{MASKS}-") as temporary:
@@ -141,7 +141,7 @@ def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
             with Image.open(folder.image_path(image_id)) as image:
                 size = image.size  # (W, H), from the header
             if size != mask.shape[::-1]:
-                sizes = f"is {mask.shape[1]} x {mask.shape[0]} px, its image {size[0]} x {size[1]}"
+                sizes = f"is {mask.shape[1]} x {mask.shape[0]} px, but its image is {size[0]} x {size[1]}"
                 raise InputError(f"{sbd / 'cls' / image_id}.mat {sizes}; restore both from their archives")
             png = Image.fromarray(mask)
             png.putpalette(palette)
@@ -150,7 +150,7 @@ def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
 
 
 def _write_list(path: Path, ids: list[str]) -> None:
-    """Writes one id per line; `path` appears with all of them or not."""
+    """Writes one id per line; `path` appears complete or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text("".join(f"{image_id}\n" for image_id in ids))
     part.replace(path)

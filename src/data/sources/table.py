@@ -1,4 +1,4 @@
-"""What a config can name as the source of a data set; each adds itself where it is written."""
+"""The data sources that a config can name; each adds itself in its own module."""
 
 from pathlib import Path
 
@@ -6,4 +6,4 @@ from src.core.names import Table
 
 _HOMES = (f"src.data.sources.{name}" for name in ("voc", "sbd", "shapes.dataset"))
 SOURCES: Table[Path] = Table("data.source", *_HOMES)
-"""Functions of `root` and the options of `data.prepare` that find, fetch or make a data set; they give its folder."""
+"""Functions of `root` and the options of `data.prepare`: find, download or make a data set, and return its folder."""

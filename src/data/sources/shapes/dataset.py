@@ -15,21 +15,21 @@ from src.data.classes import voc_palette
 from src.data.sources.shapes.render import make_sample
 from src.data.sources.table import SOURCES
 
-GENERATOR_VERSION = 1  # raise it with every change of the pictures: folders of an older version are made anew
+GENERATOR_VERSION = 1  # raise it whenever the pictures change: folders of an older version are made again
 JPEG_QUALITY = 92
 STAMP = "shapes.json"
 
 
 @SOURCES.add("shapes")
 def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: int) -> Path:
-    """Write the data set below `root`, unless it is there already.
+    """Write the data set below `root`, unless it is already there.
 
-    Validation takes image numbers 0 to `val` - 1, training the numbers after it: a larger training set leaves the
-    validation images, and the training images there were, as they are.
+    Validation takes the image numbers 0 to `val` - 1, training the numbers after them. So a larger training set leaves
+    the validation images and the earlier training images unchanged.
 
     Args:
         root: folder that receives `VOCdevkit/VOC2012`.
-        seed: of everything; an image depends on it, on its own number, on `height` and on `width`.
+        seed: for everything; an image depends only on it, on its own number, on `height` and on `width`.
         train: number of training images, >= 1.
         val: number of validation images, >= 1.
         height: of a landscape image in pixels, varied by a tenth; one image in five is upright.
@@ -80,7 +80,7 @@ def _is_current(folder: Path, stamp: str) -> bool:
         return False
     if not (folder / STAMP).is_file():
         raise InputError(
-            f"{folder} holds data that was not generated here and is left alone; set data.root to another folder"
+            f"{folder} holds data that was not generated here, so it is not changed; set data.root to another folder"
         )
     return (folder / STAMP).read_text(encoding="utf-8") == stamp
 
@@ -101,7 +101,7 @@ def _write(folder: Path, *, seed: int, train: int, val: int, height: int, width:
 
 
 def _swap(fresh: Path, folder: Path, *, aside: Path) -> None:
-    """Put `fresh` in the place of `folder`; whoever else finished first with the same stamp is left in place."""
+    """Replace `folder` by `fresh`, unless another process has already put the same version there."""
     if folder.is_dir():
         if (folder / STAMP).is_file() and (folder / STAMP).read_bytes() == (fresh / STAMP).read_bytes():
             return

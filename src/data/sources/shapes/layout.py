@@ -1,4 +1,4 @@
-"""The layout of a generated image: which things stand where, before anything is drawn."""
+"""The layout of a generated image: which things it has and where they stand, before anything is drawn."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from src.data.sources.shapes.drawing.pen import Point
 from src.data.sources.shapes.scenes import SCENES
 from src.data.sources.shapes.silhouettes import SILHOUETTES
 
-# Main subjects of thirty images in a row, in shuffled order: every class, then again what VOC shows most, and trains,
-# which no other subject's scene brings along.
+# Main subjects of thirty images in a row; their order is shuffled. Every class once, the most frequent classes of VOC
+# more often, and trains, which appear in no other subject's scene.
 DECK = (*VOC_CLASSES[1:], *("person",) * 4, "bird", "car", "cat", "chair", "dog", "train")
-# How likely a main subject comes with one or two more of its kind.
+# Probability that a main subject comes with one or two more of its kind.
 HERDS = {
     "sheep": 0.7,
     "cow": 0.5,
@@ -25,7 +25,7 @@ HERDS = {
     "boat": 0.4,
     "aeroplane": 0.5,
 }
-ON_FURNITURE = ("tvmonitor", "bottle")  # in a room they stand on a sideboard
+ON_FURNITURE = ("tvmonitor", "bottle")  # in a room, these stand on a sideboard
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Layout:
 
 
 def plan(seed: int, index: int, *, height: int, width: int) -> Layout:
-    """What stands where in image `index`; nothing else than the arguments enters.
+    """The things in image `index` and their places; depends on nothing but the arguments.
 
     Args:
         seed: of the data set.
-        index: image number >= 0. Any `len(DECK)` images from a multiple of it have every class as a subject.
+        index: image number >= 0. In `len(DECK)` images from a multiple of `len(DECK)`, every class is a subject.
         height: pixels of a landscape image, varied by a tenth; one image in five is upright.
         width: pixels, likewise.
     """

@@ -1,4 +1,4 @@
-"""The pixels of a generated image and of its mask: shadows, occlusion, and the border that VOC leaves unlabelled."""
+"""Pixels of a generated image and its mask: shadows, occlusion, and the border that VOC leaves unlabelled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.data.sources.shapes.layout import Layout, plan
 from src.data.sources.shapes.scenes import SCENES
 from src.data.sources.shapes.silhouettes import SCENERY, SILHOUETTES
 
-LABEL_COVERAGE = 0.42  # below one half: a line one pixel wide that straddles two pixels must not drop out
+LABEL_COVERAGE = 0.42  # below one half: a line one pixel wide that lies across two pixels must not vanish
 
 
 def make_sample(seed: int, index: int, *, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -24,7 +24,7 @@ def make_sample(seed: int, index: int, *, height: int, width: int) -> tuple[NDAr
         Image (H, W, 3) uint8; mask (H, W) uint8 in {0..20, 255}. H and W vary about `height` and `width`.
     """
     layout = plan(seed, index, height=height, width=width)
-    image, objects = render(layout, np.random.default_rng([seed, index, 2]))  # 2: a stream apart from the layout's
+    image, objects = render(layout, np.random.default_rng([seed, index, 2]))  # 2: not the layout's stream
     labels = np.array([0, *(thing.label for thing in layout.things)], dtype=np.uint8)[objects]
     labels[void_border(objects)] = VOID
     return image, labels
@@ -57,7 +57,7 @@ def render(layout: Layout, rng: np.random.Generator) -> tuple[NDArray[np.uint8],
 
 
 def _shadow(alpha: Array, ground: float, light: Point, *, reflected: bool) -> Array:
-    """The coverage laid flat on the ground away from the light, or upside down on water; (H, W) in 0..1, blurred."""
+    """An object's shadow on the ground, away from the light, or its reflection in water; (H, W) in 0..1, blurred."""
     steep = -1.3 if reflected else 3.2
     shear = 0.0 if reflected else float(np.sign(light[0])) * 1.1
     coefficients = (1.0, -shear, shear * ground, 0.0, steep, ground * (1 - steep))
@@ -73,13 +73,13 @@ def _shadow(alpha: Array, ground: float, light: Point, *, reflected: bool) -> Ar
 def void_border(objects: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """The pixels along object borders that VOC leaves unlabelled: one outside an object and one inside.
 
-    Inside, only where the object is thicker than its border: a wheel's rim or a leg two pixels wide keeps its label.
+    The inner one only if the object is thicker than its border: a wheel's rim or a leg two pixels wide keeps its label.
 
     Args:
         objects: (H, W) uint8, 0 background, another number for each object.
 
     Returns:
-        (H, W) bool; the image's own frame is no border.
+        (H, W) bool; the edge of the image is not a border.
     """
     square = np.ones((3, 3), dtype=bool)
     void = np.zeros(objects.shape, dtype=bool)

@@ -1,6 +1,6 @@
-"""The table of scenes: a background, where its horizon and its ground lie, and what stands about in it.
+"""The table of scenes: a background, the range of its horizon and its ground, and the scenery in it.
 
-To add one: paint it in `backgrounds.py`, give it a line here, and name it in the `scenes` of a silhouette.
+To add a scene: paint it in `backgrounds.py`, add a line here, and name it in the `scenes` of a silhouette.
 """
 
 from __future__ import annotations

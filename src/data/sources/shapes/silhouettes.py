@@ -1,7 +1,7 @@
-"""The table of everything that can be drawn: for each of VOC's classes a silhouette, its size, and where it is found.
+"""The table of everything that can be drawn: for each of VOC's classes a silhouette, its size, and its scenes.
 
-To add or change one: write a function `(pen, rng)` in the file of its group, in the thing's own unit (y up, ground at
-y = 0, facing right), and give it a line here. Then raise `GENERATOR_VERSION` in `dataset.py`.
+To add or change a silhouette: write a function `(pen, rng)` in the file of its group, in the thing's own unit (y up,
+ground at y = 0, facing right), and add a line here. Then raise `GENERATOR_VERSION` in `dataset.py`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Draw = Callable[[Pen, np.random.Generator], None]
 
 @dataclass(frozen=True)
 class Silhouette:
-    """How to draw a thing, how large it is, and where it is found.
+    """How to draw a thing, its size, and its scenes.
 
     Attributes:
         draw: draws the parts, from back to front.
         size: its unit, as a fraction of the image's shorter side.
         half: half its width, in units.
-        scenes: names in `SCENES`, the likeliest first.
+        scenes: names in `SCENES`, the most likely first.
     """
 
     draw: Draw

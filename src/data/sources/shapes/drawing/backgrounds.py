@@ -1,6 +1,6 @@
 """Backgrounds, one function per scene: an image (H, W, 3) in 0..1 whose ground begins at the row `horizon`.
 
-The table in `scenes.py` says what else belongs to a scene.
+The table in `scenes.py` lists what else belongs to a scene.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A paint: its colours, its texture, and how the light models a part that is painted with it."""
+"""A paint: its colours, its texture, and how light shades a part that is painted with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = tuple[float, float, float]  # red, green, blue in 0..1
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """A colour that a texture mixes with a second one; `relief` and `gloss` in 0..1 set how the light models it."""
+    """A colour that a texture mixes with a second one; `relief` and `gloss` in 0..1 set how light shades it."""
 
     colour: Colour
     second: Colour | None = None  # None: a darker tone of `colour`
@@ -24,7 +24,7 @@ class Paint:
     gloss: float = 0.0
 
     def tone(self, factor: float) -> Paint:
-        """The same paint, darker (< 1) or lighter, shaded apart from this one."""
+        """The same paint, darker (factor < 1) or lighter; it is shaded separately."""
         return Paint(scale(self.colour, factor), self.second and scale(self.second, factor), self.texture, self.relief)
 
 
@@ -35,7 +35,7 @@ def scale(colour: Colour, factor: float) -> Colour:
 
 
 def pick(rng: np.random.Generator, *hexes: str, jitter: float = 1.0) -> Colour:
-    """One of the colours written "rrggbb", a little moved in hue, saturation and value."""
+    """One of the colours written "rrggbb", with small random changes in hue, saturation and value."""
     chosen = hexes[int(rng.integers(len(hexes)))]
     red, green, blue = (int(chosen[k : k + 2], 16) / 255 for k in (0, 2, 4))
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
@@ -47,7 +47,7 @@ def pick(rng: np.random.Generator, *hexes: str, jitter: float = 1.0) -> Colour:
 
 
 def lit(paint: Paint, coverage: Array, rng: np.random.Generator, unit: float, light: tuple[float, float]) -> Array:
-    """Colours (H, W, 3) in 0..1 of a part: its texture, modelled as if the silhouette were inflated."""
+    """Colours (H, W, 3) in 0..1 of a part: its texture, shaded as if the silhouette were inflated."""
     mix = paint.texture(rng, coverage.shape, unit)[..., None]
     second = scale(paint.colour, 0.72) if paint.second is None else paint.second
     colour = np.array(paint.colour, np.float32) * (1 - mix) + np.array(second, np.float32) * mix

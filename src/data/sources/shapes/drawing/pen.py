@@ -1,7 +1,7 @@
 """The pen that draws a silhouette's lit, antialiased parts.
 
-Parts are drawn 4 times too large as paint numbers; a paint's share of a pixel is its coverage, so that colours blend
-softly at edges while the label mask stays hard. Lengths of a silhouette are in its own unit, y up, ground at y = 0.
+Parts are drawn as paint numbers at 4 times the size. The share of a pixel that a paint covers is its coverage; so
+colours blend at edges, and the label mask stays hard. Lengths are in each silhouette's own unit, y up, ground at y = 0.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ OVERSAMPLING = 4
 class Pen:
     """Draws one object's parts on a canvas of `shape` (H, W) pixels, later parts over earlier ones.
 
-    A silhouette's point (x, y) lands `unit` pixels per unit from `ground` (x, y in pixels), mirrored if `flip`, turned
-    by `tilt` radians about the ground point. `aloft` tells a silhouette that has both poses to draw the flying one.
+    A silhouette's point (x, y) is placed relative to `ground` (x, y in pixels), with `unit` pixels per unit. It is
+    mirrored if `flip`, and turned by `tilt` radians about the ground point. `aloft`: draw the flying pose, if any.
     """
 
     shape: tuple[int, int]
@@ -58,7 +58,7 @@ class Pen:
         ]
 
     def poly(self, paint: Paint | None, *points: Point) -> None:
-        """A polygon; here and below no paint cuts a hole."""
+        """A polygon; here and below, paint None cuts a hole."""
         self._draw.polygon(self._place(points), fill=self._number(paint))
 
     def blob(self, paint: Paint | None, *points: Point) -> None:
@@ -89,7 +89,7 @@ class Pen:
         self._stroke(paint, list(points), width, width)
 
     def limb(self, paint: Paint | None, start: float, end: float, *points: Point) -> None:
-        """A smooth stroke that goes from `start` to `end` in width."""
+        """A smooth stroke whose width goes from `start` to `end`."""
         self._stroke(paint, smooth(points, closed=False), start, end)
 
     def _stroke(self, paint: Paint | None, points: list[Point], start: float, end: float) -> None:

@@ -1,4 +1,4 @@
-"""Noise, and the textures made of it: fields (H, W) in 0..1 that say how much of a paint's second colour shows."""
+"""Noise, and textures made of it: fields (H, W) in 0..1, the share of a paint's second colour at each pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, *, stre
     height, width = shape
     rows, columns = int(height / max(cell, 1.0)) + 3, int(width / max(cell * stretch, 1.0)) + 3
     coarse = Image.fromarray(rng.random((rows, columns), dtype=np.float32))
-    inside = (1.0, 1.0, columns - 1.0, rows - 1.0)  # the rim of the coarse grid would be replicated, hence flat
+    inside = (1.0, 1.0, columns - 1.0, rows - 1.0)  # the rim of the coarse grid would be replicated, so flat
     fine = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC, box=inside), dtype=np.float32)
     return np.asarray(np.clip(fine, 0.0, 1.0), dtype=np.float32)
 

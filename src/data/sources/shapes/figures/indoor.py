@@ -1,4 +1,4 @@
-"""Silhouettes of VOC's indoor objects; the table in `silhouettes.py` says how large and where."""
+"""Silhouettes of VOC's indoor objects; the table in `silhouettes.py` holds their sizes and places."""
 
 from __future__ import annotations
 

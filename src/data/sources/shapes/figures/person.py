@@ -1,4 +1,4 @@
-"""The silhouette of VOC's person; the table in `silhouettes.py` says how large and where."""
+"""The silhouette of VOC's person; the table in `silhouettes.py` holds its size and places."""
 
 from __future__ import annotations
 

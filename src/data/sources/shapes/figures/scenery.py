@@ -1,4 +1,4 @@
-"""Silhouettes without a label: what belongs to the background but casts a shadow and hides things."""
+"""Silhouettes without a label: they belong to the background, but cast a shadow and hide other things."""
 
 from __future__ import annotations
 
