@@ -1,6 +1,6 @@
-"""Feature extractors: torchvision's networks, cut open at two strides, with strides turned into dilations.
+"""Feature extractors: torchvision's networks with outputs at two strides, and strides turned into dilations.
 
-A new backbone is a function here, or none if it is another ResNet, and a file in `conf/backbone`.
+A new backbone needs a function here and a file in `conf/backbone`; another ResNet needs only the file.
 """
 
 from collections.abc import Iterable
@@ -21,16 +21,16 @@ ASPP_RATES = (12, 24, 36)  # torchvision's, at the native output stride
 class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision has no types
     """Maps an image (B, 3, H, W) to `{"low": (B, c, H/4, W/4), "out": (B, C, H/OS, W/OS)}`, sizes rounded up.
 
-    The children keep torchvision's names, so that its state dicts load as they are.
+    The children keep torchvision's names, so its state dicts load unchanged.
 
     Attributes:
-        model: torchvision's name of the network whose weights fit: `resnet50`, or `deeplabv3_resnet101` where a
-            trained DeepLabV3 head comes along.
+        model: torchvision's name of the network whose weights fit: `resnet50`, or `deeplabv3_resnet101` if the weights
+            include a trained DeepLabV3 head.
         low_channels: c.
         out_channels: C.
         output_stride: OS, 8 or 16.
-        atrous_rates: dilations of the ASPP branches on `out`, in pixels of `out`. They keep their reach in image
-            pixels: 12, 24, 36 at the native output stride, half of that at twice the stride.
+        atrous_rates: dilations of the ASPP branches on `out`, in pixels of `out`: 12, 24, 36 at the native output
+            stride, half of that at twice the stride. So their reach in image pixels stays the same.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision ha
 
     @property
     def has_trained_head(self) -> bool:
-        """Whether the weights that fit include a DeepLabV3 head. A fact of the config, loaded or not."""
+        """Whether the fitting weights include a DeepLabV3 head. Depends only on the config, not on what is loaded."""
         return self.model.startswith(HEAD_PREFIX)
 
 
@@ -65,10 +65,10 @@ def resnet(model: str, *, output_stride: int, native_output_stride: int) -> Back
     Args:
         model: torchvision's name: `resnet18`, `resnet50`, ..., or `deeplabv3_resnet101` (see `Backbone.model`).
         output_stride: 8 or 16.
-        native_output_stride: where the ASPP rates are 12, 24, 36.
+        native_output_stride: output stride at which the ASPP rates are 12, 24, 36.
 
     Raises:
-        InputError: no such network, or an output stride that is not offered.
+        InputError: the network or the output stride is unknown.
     """
     body = _body(model, output_stride)
     remove_strides([body.layer3, body.layer4] if output_stride == 8 else [body.layer4])
@@ -91,14 +91,14 @@ def mobilenet_v3_large(model: str, *, output_stride: int, native_output_stride: 
     Args:
         model: `mobilenet_v3_large` or `deeplabv3_mobilenet_v3_large` (see `Backbone.model`).
         output_stride: 8 or 16.
-        native_output_stride: where the ASPP rates are 12, 24, 36.
+        native_output_stride: output stride at which the ASPP rates are 12, 24, 36.
 
     Raises:
-        InputError: no such network, or an output stride that is not offered.
+        InputError: the network or the output stride is unknown.
     """
     features = _body(model, output_stride, dilated=True).features
     if output_stride == 8:
-        remove_strides(features[7:])  # block 7 goes from stride 8 to 16; torchvision has dilated those from 13 on
+        remove_strides(features[7:])  # block 7 goes from stride 8 to 16; torchvision has dilated blocks 13 and up
     return Backbone(
         features,
         model=model,
@@ -112,10 +112,10 @@ def mobilenet_v3_large(model: str, *, output_stride: int, native_output_stride: 
 
 
 def remove_strides(stages: Iterable[nn.Module]) -> None:
-    """Turns each stride in `stages` into a dilation of all that follows (Chen et al. 2017, arXiv:1706.05587, sec. 3.1).
+    """Turns each stride in `stages` into a dilation of all later layers (Chen et al. 2017, arXiv:1706.05587, sec. 3.1).
 
-    The features at every `stride`-th pixel stay what they were. Works on torchvision's BasicBlock too, whose
-    constructor refuses dilations.
+    The features at every `stride`-th pixel do not change. It also works on torchvision's BasicBlock, whose constructor
+    refuses dilations.
 
     Args:
         stages: modules in the order of their use, changed in place.
@@ -125,7 +125,7 @@ def remove_strides(stages: Iterable[nn.Module]) -> None:
     for conv in convs:
         stride = conv.stride[0]
         conv.stride = (1, 1)
-        if conv.kernel_size[0] == 1:  # a shortcut's: it runs beside the strided 3x3, not after it
+        if conv.kernel_size[0] == 1:  # on a shortcut, which is parallel to the strided 3x3, not after it
             continue
         dilation = conv.dilation[0] * factor
         conv.dilation = (dilation, dilation)
@@ -136,7 +136,7 @@ def remove_strides(stages: Iterable[nn.Module]) -> None:
 def _body(model: str, output_stride: int, **options: bool) -> Any:
     name = model.removeprefix(HEAD_PREFIX)
     if name not in list_models():
-        raise InputError(f"backbone.model={model}: torchvision has no network of that name")
+        raise InputError(f"backbone.model={model}: torchvision has no network with this name")
     if output_stride not in OUTPUT_STRIDES:
         raise InputError(f"head.output_stride={output_stride}: choose one of {OUTPUT_STRIDES}")
     return get_model(name, weights=None, **options)

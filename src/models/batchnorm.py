@@ -1,17 +1,17 @@
-"""BatchNorm beyond the usual: frozen where it is pretrained, equal in all processes where each has its own."""
+"""BatchNorm: freeze pretrained layers, and make the statistics of all processes equal."""
 
 import torch.distributed as dist
 from torch import nn
 
 from src.core import processes
 
-NORMS = (nn.modules.batchnorm._BatchNorm,)  # SyncBatchNorm is one
+NORMS = (nn.modules.batchnorm._BatchNorm,)  # includes SyncBatchNorm
 
 
 def freeze(network: nn.Module, pretrained: frozenset[str]) -> frozenset[str]:
-    """Stop the training of pretrained BatchNorm; gives the names of what must also stay in evaluation mode.
+    """Stop the training of pretrained BatchNorm; gives the names of the modules that must stay in evaluation mode.
 
-    Names, since SyncBN puts other modules in their place.
+    Names, not modules, because SyncBN replaces the modules.
     """
     found = []
     for name, module in network.named_modules():

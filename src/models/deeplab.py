@@ -22,7 +22,7 @@ class DeepLab(nn.Module, ABC):
         backbone: image to features.
         classifier: features to logits.
         num_classes: C.
-        adopts: what `adopt_head` fills, in words.
+        adopts: what `adopt_head` fills, as text for messages.
     """
 
     adopts: ClassVar[str]
@@ -36,13 +36,13 @@ class DeepLab(nn.Module, ABC):
 
     @abstractmethod
     def adopt_head(self, head: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The classifier's state that makes this network predict what a trained DeepLabV3 head does.
+        """The state of the classifier with which this network predicts the same as a trained DeepLabV3 head.
 
         Args:
-            head: state of torchvision's DeepLabHead; without `4.weight` and `4.bias` if its classes are not ours.
+            head: state of torchvision's DeepLabHead; without `4.weight` and `4.bias` if it has other classes.
 
         Returns:
-            Part of `classifier.state_dict()`; what is not in it stays new.
+            Part of `classifier.state_dict()`; parameters that are not in it stay new.
         """
 
 
@@ -60,7 +60,7 @@ class DeepLabV3(DeepLab):
         return cast(Tensor, self.classifier(self.backbone(images)["out"]))
 
     def adopt_head(self, head: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `DeepLab.adopt_head`: the same head."""
+        """See `DeepLab.adopt_head`; here the head is the same."""
         return dict(head)
 
 
@@ -87,8 +87,8 @@ class DeepLabV3Plus(DeepLab):
 class Decoder(nn.Module):
     """Context at the output stride joined with low-level features at stride 4 (Chen et al. 2018, sec. 3.1).
 
-    Context is the ASPP; where the backbone's weights bring a trained DeepLabV3 head, it is that head's ASPP and
-    3x3 convolution, so that the decoder can start as an identity behind it.
+    The context is the ASPP's output. If the backbone's weights include a trained DeepLabV3 head, the context comes from
+    that head's ASPP and 3x3 convolution, and the decoder can start as an identity behind them.
     """
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
 
 
 def _head(backbone: Backbone, num_classes: int) -> DeepLabHead:
-    """Torchvision's head, whose ASPP pools in the layout that it is given."""
+    """Torchvision's head, but its ASPP pooling keeps the memory layout of its input."""
     head = DeepLabHead(backbone.out_channels, num_classes, backbone.atrous_rates)
     pooling = cast(nn.Sequential, cast(ASPP, head[0]).convs[-1])
     pooling[0] = ImageMean()
@@ -125,10 +125,10 @@ def _head(backbone: Backbone, num_classes: int) -> DeepLabHead:
 
 
 class ImageMean(nn.Module):
-    """`AdaptiveAvgPool2d(1)`, with a gradient in the layout of its input.
+    """`AdaptiveAvgPool2d(1)` whose gradient has the memory layout of its input.
 
-    torch's is contiguous. Behind channels-last features it is the first gradient of several, the sum takes its layout,
-    and adding the other branches' to it takes several times as long.
+    The gradient of torch's own is contiguous. With channels-last features, the sum of the branches' gradients would
+    take this layout, and adding the other gradients would take several times as long.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -146,10 +146,10 @@ class ConvNormReLU(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out_channels), nn.ReLU())
 
     def identity(self, *, mean: Tensor, var: Tensor) -> dict[str, Tensor]:
-        """The state in which the block hands on its first input channels, if they are >= 0, and ignores the others.
+        """The state in which the block passes on its first input channels, if they are >= 0, and ignores the others.
 
-        Exact in evaluation. In training BatchNorm takes the batch's statistics, and the block is an identity as far
-        as these are `mean` and `var`; with 0 and 1 it would standardise what it should hand on.
+        Exact in evaluation. In training, BatchNorm uses the statistics of the batch, so the block is an identity
+        only as far as these equal `mean` and `var`. With 0 and 1 it would standardise its input.
 
         Args:
             mean: (out_channels,) of the input.
@@ -162,7 +162,7 @@ class ConvNormReLU(nn.Sequential):
 
 
 def rectified_gaussian(*, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of max(0, x) for x normal: of a channel behind BatchNorm (its bias, its weight) and ReLU.
+    """Mean and variance of max(0, x) for normal x: a channel after BatchNorm (bias = mean, weight = std) and ReLU.
 
     Args:
         mean: any shape, float.

@@ -1,4 +1,4 @@
-"""From an image to the probabilities of its classes: one pass, several scales, mirrored, in windows."""
+"""From an image to class probabilities: in one pass, at several scales, mirrored, or in windows."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ Network = Callable[[Tensor], Tensor]  # (1, 3, H, W) float32 normalised -> logit
 
 @dataclass(frozen=True)
 class Inference:
-    """How the network looks at an image; the probabilities of all its looks are averaged.
+    """How the network looks at an image; the probabilities of all looks are averaged.
 
     Attributes:
         scales: factors of the image's size (Chen et al. 2018, sec. 4.2: 0.5, 0.75, 1, 1.25, 1.5, 1.75).
-        flip: also mirrored.
-        window: side in px of square windows that the (scaled) image is looked at through; None: at once.
-        overlap: share of a window that the next one sees again.
+        flip: also look at the mirrored image.
+        window: side in px of square windows that cut the (scaled) image; None: the whole image at once.
+        overlap: share of a window that overlaps the next one.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -79,7 +79,7 @@ def _one_look(network: Network, image: Tensor, inference: Inference, size: tuple
 
 
 def _starts(length: int, window: int, overlap: float) -> Iterator[int]:
-    """Where windows begin: evenly spread from one end to the other, overlapping by at least that share."""
+    """First pixels of the windows: evenly spread from end to end, overlapping by at least `overlap`."""
     count = 1 + math.ceil(max(0, length - window) / max(1, int(window * (1 - overlap))))
     for i in range(count):
         yield round(i * max(0, length - window) / max(1, count - 1))

@@ -1,7 +1,7 @@
 """Losses for dense labels: pure functions, and thin modules that a config names.
 
-Each is a mean over the labelled pixels, is zero with gradients if there are none, and computes in float32 or better
-whatever the logits' type. Each module returns its value under "loss"; `Combined` its terms as well.
+Each loss is a mean over the labelled pixels; without labelled pixels it is zero, with gradients. It computes in float32
+or better for any type of logits. Each module returns its value under "loss"; `Combined` also returns its terms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from src.models.tables import LOSSES
 def cross_entropy(
     logits: Tensor, target: Tensor, *, class_weights: Tensor | None = None, ignore_index: int = VOID
 ) -> Tensor:
-    """Softmax cross-entropy; with class weights sum(w l) / sum(w) over labelled pixels, as torch has it.
+    """Softmax cross-entropy; with class weights, sum(w l) / sum(w) over labelled pixels, as in torch.
 
     Args:
         logits: (B, C, H, W) float, unnormalised.
@@ -32,7 +32,7 @@ def cross_entropy(
 
     Raises:
         ValueError: sizes differ.
-        InputError: not one weight per class.
+        InputError: the number of weights is not the number of classes.
     """
     loss = _pixel_cross_entropy(logits, target, ignore_index)
     return _labelled_mean(loss, _pixel_weights(logits, target, class_weights, ignore_index))
@@ -47,7 +47,7 @@ def focal_loss(
         logits: (B, C, H, W) float, unnormalised.
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
         gamma: focusing strength >= 0; 0 is `cross_entropy`.
-        class_weights: (C,) float >= 0, the paper's alpha; the mean divides by their sum as in `cross_entropy`.
+        class_weights: (C,) float >= 0, the paper's alpha; the mean divides by their sum, as in `cross_entropy`.
         ignore_index: label of pixels that do not count.
 
     Returns:
@@ -55,20 +55,20 @@ def focal_loss(
 
     Raises:
         ValueError: sizes differ.
-        InputError: gamma < 0, or not one weight per class.
+        InputError: gamma < 0, or the number of weights is not the number of classes.
     """
     _check_gamma(gamma)
     loss = _pixel_cross_entropy(logits, target, ignore_index)
-    miss = (-torch.expm1(-loss)).clamp_min(1e-8)  # 1 - p_t; clamped: its power has no finite slope at 0 for gamma < 1
+    miss = (-torch.expm1(-loss)).clamp_min(1e-8)  # 1 - p_t; clamped: for gamma < 1 its power has infinite slope at 0
     return _labelled_mean(miss**gamma * loss, _pixel_weights(logits, target, class_weights, ignore_index))
 
 
 def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Tensor:
     """1 - soft Dice 2 sum(p t) / (sum p + sum t), mean over the classes present in the batch's target.
 
-    Milletari et al. 2016, sec. 3 (arXiv:1606.04797), without their squares, per class as in Sudre et al. 2017
-    (arXiv:1707.03237), p being the softmax. Sums run over the labelled pixels of the whole batch, so that an absent
-    class, whose Dice would be 0 whatever the prediction, does not count.
+    Milletari et al. 2016, sec. 3 (arXiv:1606.04797), but without squares, and per class as in Sudre et al. 2017
+    (arXiv:1707.03237); p is the softmax. Sums run over the labelled pixels of the whole batch. Absent classes do not
+    count: their Dice would be 0 for any prediction.
 
     Args:
         logits: (B, C, H, W) float, unnormalised.
@@ -94,7 +94,7 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Te
 
 @LOSSES.add("cross_entropy")
 class CrossEntropy(nn.Module):
-    """`cross_entropy` of given class weights."""
+    """`cross_entropy` with given class weights."""
 
     class_weights: Tensor | None
 
@@ -109,7 +109,7 @@ class CrossEntropy(nn.Module):
 
 @LOSSES.add("focal")
 class Focal(nn.Module):
-    """`focal_loss` of given gamma and class weights."""
+    """`focal_loss` with given gamma and class weights."""
 
     class_weights: Tensor | None
 
@@ -145,7 +145,7 @@ class Combined(nn.Module):
     """Weighted sum of named losses.
 
     Args:
-        terms: by the name under which each is logged.
+        terms: name -> term; each is logged under its name.
 
     Raises:
         InputError: no terms, a negative weight, or a term called "loss".
@@ -173,9 +173,10 @@ def _full_precision(logits: Tensor) -> Tensor:
 
 
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """(B, H, W), 0 where ignored; by rows of classes, as channels-last logits lie: on CPUs in half the time.
+    """(B, H, W), 0 for ignored pixels.
 
-    Not reduced by torch: its reduction is not deterministic on CUDA (pytorch#71367).
+    Computed on rows of classes, as channels-last logits lie in memory: half the time on CPUs. Not reduced by torch,
+    because its reduction is not deterministic on CUDA (pytorch#71367).
     """
     _check_sizes(logits, target)
     rows = _full_precision(logits).permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
@@ -185,7 +186,7 @@ def _pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> T
 
 
 def _pixel_weights(logits: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int) -> Tensor:
-    """(B, H, W): the class weight of each pixel, 1 without class weights, 0 where ignored."""
+    """(B, H, W): the class weight of each pixel, 1 without class weights, 0 for ignored pixels."""
     labelled = target != ignore_index
     if class_weights is None:
         return labelled.to(torch.float32)

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from, and which part of a network they fill."""
+"""Pretrained weights: where they come from, and which part of a network they fill."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Loaded:
     """What `load` did.
 
     Attributes:
-        pretrained: names of the network's parameters that do not start from random numbers.
+        pretrained: names of the network's parameters that the weights have filled.
         summary: one line for the log.
     """
 
@@ -37,9 +37,9 @@ class Loaded:
 def load(network: DeepLab, weights: str | None) -> Loaded:
     """Fills a network with pretrained weights, in place.
 
-    A classification network's weights fill the backbone. A DeepLabV3's fill backbone and head, or, where the head
-    is another one, start it such that the network predicts the same; its last layer only if the number of classes
-    is the same.
+    The weights of a classification network fill the backbone. Those of a DeepLabV3 fill the backbone and the head. If
+    the network has another head, this head starts so that the network predicts the same as the DeepLabV3. The last
+    layer is filled only if the number of classes is the same.
 
     Args:
         network: as built, on the CPU.
@@ -47,7 +47,7 @@ def load(network: DeepLab, weights: str | None) -> Loaded:
             of a state dict in torchvision's layout, or None or "none".
 
     Raises:
-        InputError: no such name or file, no network, a file that holds something else, or keys that do not fit.
+        InputError: the name or file is unknown, the download fails, the file holds something else, or keys do not fit.
     """
     if weights is None or weights.lower() == "none":
         return Loaded(frozenset(), "no pretrained weights; new: backbone, classifier")
@@ -72,7 +72,7 @@ def _modules(parameters: list[str], *, whole: bool) -> list[str]:
 
 
 def _split(state: State, network: DeepLab, source: str) -> tuple[State, State, list[str]]:
-    """State of the backbone, state of the DeepLabV3 head (may be empty), and modules of the file not used."""
+    """State of the backbone, state of the DeepLabV3 head (may be empty), and modules of the file that are not used."""
     backbone = network.backbone
     trained_head = backbone.has_trained_head
     kept = {key: value for key, value in state.items() if key.split(".")[0] not in LEFT_OUT[trained_head]}
@@ -109,11 +109,11 @@ def _check(found: State, expected: State, complaint: str) -> None:
         if keys
     ]
     if problems:
-        raise InputError(f"{complaint}: of its keys {'; '.join(problems)}; choose the backbone it was trained with")
+        raise InputError(f"{complaint}; wrong keys: {'; '.join(problems)}; choose the backbone it was trained with")
 
 
 def _read(weights: str, model: str) -> tuple[State, str]:
-    """State dict and what to call it."""
+    """The state dict, and its name for messages."""
     known = get_model_weights(model)
     name = weights.removeprefix(f"{known.__name__}.")
     if name in known.__members__:
@@ -134,7 +134,7 @@ def _fetch(entry: Any) -> State:
     try:
         with alone(path.parent):
             state: State = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
-    except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, wrong hash
+    except (OSError, HTTPException, RuntimeError) as error:  # offline, cut off, wrong hash
         raise InputError(
             f"{entry!r} could not be fetched ({error}): put {entry.url} at {path}, "
             "or set backbone.weights=PATH, or backbone.weights=none"
@@ -146,5 +146,5 @@ def _read_file(path: Path) -> State:
     state = read_plain(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         keys = f" but {', '.join(map(str, list(state)[:NAMED]))}" if isinstance(state, Mapping) else ""
-        raise InputError(f"{path} is not a state dict of tensors by name{keys}: save network.state_dict()")
+        raise InputError(f"{path} does not hold a state dict{keys}: save network.state_dict()")
     return dict(state)

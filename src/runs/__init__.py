@@ -1,1 +1,1 @@
-"""What a run is on disk, and the checks of what is asked for."""
+"""Runs on disk, and the checks of configs."""

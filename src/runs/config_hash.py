@@ -1,4 +1,4 @@
-"""What a config asks for, as a hash: equal for runs that ask the same of the same data. Imports no torch."""
+"""A hash of what a config asks for: equal for runs that ask the same of the same data. Imports no torch."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.scoring.presets import tuned_on
 
-# What does not change a result: where things lie and go, how they are shown, on what they run.
+# Keys that do not change a result: places of files, display, and how jobs run.
 _NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits", "output")
 _ADDRESSES = ("url", "sbd_url", "download")  # of the data; its checksums stay
 _TRAINER_IDENTITY = ("precision", "max_time")
@@ -20,26 +20,26 @@ def identity(config: DictConfig) -> str:
 
 
 def training_identity(config: DictConfig) -> str:
-    """The same of what a network is trained with: without the CRF and the variants it is scored with afterwards."""
+    """The same hash for the training alone: without the CRF and the variants that score the network afterwards."""
     asked = {key: value for key, value in circumstances_left_out(config).items() if key not in ("crf", "variants")}
-    left_out = {name: sorted(ids) for name, ids in tuned_on(config).items()}  # of the images that choose the best epoch
+    left_out = {name: sorted(ids) for name, ids in tuned_on(config).items()}  # not validated on
     return _hash({**asked, "left_out": left_out} if left_out else asked)
 
 
 def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
-    """The resolved config without what does not change a result."""
+    """The resolved config without the keys that do not change a result."""
     content = OmegaConf.to_container(config, resolve=True)
     assert isinstance(content, dict)
     kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}
     kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
     kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
     kept["data"]["prepare"] = {k: v for k, v in content["data"].get("prepare", {}).items() if k not in _ADDRESSES}
-    kept["plugins"] = sorted((content.get("plugins") or {}).values())  # by their content, wherever they lie
+    kept["plugins"] = sorted((content.get("plugins") or {}).values())  # by their content, not their path
     return kept
 
 
 def evaluation_name(config: DictConfig) -> str:
-    """Of a folder of scores: the data, the CRF, and a hash of all that was asked."""
+    """Name for a folder of scores: the data, the CRF, and a hash of the whole question."""
     return f"{config.data.name}-{config.crf.name}-{identity(config)}"
 
 

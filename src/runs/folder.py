@@ -1,7 +1,7 @@
 """Run folders: their name, their files, and how these are written. Imports no torch.
 
 A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `training.json`, `confusion.npz`, `trimap.npz`,
-`panels/` and `results.json`, which is written last and whole: where it lies, the run is done.
+`panels/` and `results.json`. `results.json` is written last and at once: if it exists, the run is finished.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from src.core.files import read_json, replacing, write_arrays, write_json
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of a run, and reading and writing of those that are not Lightning's."""
+    """The files of a run: their paths, and reading and writing of those that Lightning does not write."""
 
     path: Path
 
@@ -49,12 +49,12 @@ class RunFolder:
 
     @property
     def confusion(self) -> Path:
-        """`ids` (N,) and per variant (N, C, C) int64."""
+        """`ids` (N,), and per variant (N, C, C) int64."""
         return self.path / "confusion.npz"
 
     @property
     def trimaps(self) -> Path:
-        """Per variant (N, len(RADII), 2, C) int32 hits and unions near boundaries, images as in `confusion`."""
+        """Per variant (N, len(RADII), 2, C) int32 hits and unions near boundaries; same images as in `confusion`."""
         return self.path / "trimap.npz"
 
     @property
@@ -64,17 +64,17 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """Scores and provenance; present only when the run is done."""
+        """Scores and provenance; exists only if the run is finished."""
         return self.path / "results.json"
 
     @property
     def ending(self) -> Path:
-        """How the training ended, there when it has: the best epoch, the steps made, what stopped it."""
+        """How the training ended: the best epoch, the steps made, what stopped it; exists only after the end."""
         return self.path / "training.json"
 
     @property
     def failure(self) -> Path:
-        """Why the last attempt failed; not there if none was made or it went well."""
+        """Why the last attempt failed; missing if there was no attempt or it succeeded."""
         return self.path / "failed.txt"
 
     @property
@@ -89,14 +89,14 @@ class RunFolder:
 
     @property
     def dashboard_id(self) -> Path:
-        """The id of the run on W&B, under which a resumed run goes on."""
+        """The id of the run on W&B; a resumed run keeps it."""
         return self.path / "wandb.id"
 
     def read_results(self) -> dict[str, Any]:
         """The content of `results.json`."""
         content = read_json(self.results)
         if content is None:
-            raise InputError(f"{self.results} is missing: the run is not finished; resume=last goes on.")
+            raise InputError(f"{self.results} is missing: the run is not finished; to continue it, use resume=last.")
         return content
 
     def read_ending(self) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ class RunFolder:
         matrices: Mapping[str, npt.NDArray[np.int64]],
         trimaps: Mapping[str, npt.NDArray[np.int32]],
     ) -> None:
-        """Write the counts per image, then `results.json`, each whole."""
+        """Write the counts per image, then `results.json`; each file appears complete."""
         counts: dict[Path, Mapping[str, npt.NDArray[Any]]] = {self.confusion: matrices, self.trimaps: trimaps}
         for path, found in counts.items():
             write_arrays(path, chain([("ids", np.array(ids))], found.items()))
@@ -126,7 +126,7 @@ class RunFolder:
             temporary.write_text(OmegaConf.to_yaml(config, resolve=True))
 
     def create(self) -> None:
-        """Make the folder and see that it can be written to."""
+        """Make the folder and check that it can be written to."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / ".writable"
@@ -139,18 +139,19 @@ class RunFolder:
 
     @contextmanager
     def attempt(self, *, first: bool) -> Iterator[None]:
-        """Hold the folder, made if needed; an error that ends the block is left in `failed.txt`.
+        """Lock the folder, and make it if needed; an error that ends the block is saved in `failed.txt`.
 
         Args:
-            first: of the processes that work together; the others hold nothing. Where one of them has failed before,
-                the errors of the rest are consequences: the first says what happened, the others are silent.
+            first: whether this is the first of the processes that work together; only it locks the folder. After one
+                process has failed, errors in the others are consequences: the first process reports the cause, the
+                others print nothing.
 
         Raises:
-            InputError: the folder cannot be written to, or somebody else works in it.
+            InputError: the folder cannot be written to, or another process works in it.
         """
         self.create()
         if not first:
-            # Not with 1: a launcher ends the first one where others have failed.
+            # Status 0, not 1: a launcher ends the first process if others have failed.
             with self._telling(others=lambda _: SystemExit(0)):
                 yield
             return
@@ -164,7 +165,7 @@ class RunFolder:
 
     @contextmanager
     def _telling(self, *, others: Callable[[str], BaseException]) -> Iterator[None]:
-        """Leave an error in `failed.txt`, or raise `others` of what another process has left there."""
+        """Save an error in `failed.txt`; if another process has saved one there, raise `others` of its text."""
         try:
             yield
         except Exception as error:
@@ -175,12 +176,12 @@ class RunFolder:
             raise
 
     def fail(self, reason: str) -> None:
-        """Leave why the run failed, if that is possible: the reason itself must not be lost."""
+        """Save why the run failed, if possible; an error while saving must not hide the reason."""
         with suppress(OSError), replacing(self.failure) as temporary:
             temporary.write_text(reason.strip() + "\n")
 
     def is_held(self) -> bool:
-        """Whether a process is at work in the folder."""
+        """Whether a process is working in the folder."""
         if not self.path.is_dir():
             return False
         try:
@@ -190,7 +191,7 @@ class RunFolder:
             return True
 
     def clear(self) -> None:
-        """Delete what an earlier run left, `results.json` first."""
+        """Delete the files of an earlier run, `results.json` first."""
         for file in (
             self.results,
             self.confusion,

@@ -1,4 +1,4 @@
-"""Jobs of a sweep: composed, checked, and what has become of them, all from config and run folders. No torch."""
+"""Jobs of a sweep: composed, checked, and their state, all from config and run folders. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Job:
     """One training of a sweep.
 
     Attributes:
-        options: the words of the command line that make it.
-        label: those that differ between the jobs of the sweep.
-        config: resolved; None where the options make none.
-        problem: why the job cannot be run; None where it can.
+        options: the words of its command line.
+        label: the words that differ between the jobs of the sweep.
+        config: resolved; None if the options make no config.
+        problem: why the job cannot be run; None if it can.
     """
 
     options: tuple[str, ...]
@@ -37,16 +37,16 @@ class Job:
 
     @property
     def folder(self) -> RunFolder | None:
-        """Its run folder, whether it is there or not."""
+        """Its run folder, whether or not it exists."""
         return run_folder(self.config) if self.config is not None else None
 
     @property
     def scored(self) -> RunFolder | None:
-        """The folder of its scores, inside its run folder if that was scored with other variants before."""
+        """The folder of its scores: the run folder, or one inside it if the run was scored with other variants."""
         return scored_folder(self.config, run_folder(self.config)) if self.config is not None else None
 
     def standing(self) -> tuple[Standing, str]:
-        """What has become of it, and why where that is nothing good."""
+        """The state of the job, and the reason if it failed or is invalid."""
         if self.problem is not None or self.config is None:
             return "invalid", self.problem or ""
         folder = run_folder(self.config)
@@ -65,7 +65,7 @@ def expand(words: Sequence[str]) -> list[Job]:
     """The jobs that `python -m src.train -m WORDS` makes, in its order.
 
     Raises:
-        HydraException: words that make no config at all.
+        HydraException: the words do not make a config.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -84,7 +84,7 @@ def _sweeps(word: str) -> bool:
 
 
 def compose_all(batch: Sequence[Sequence[str]]) -> list[Job]:
-    """A job of each list of options, checked as `src.train` would."""
+    """One job per list of options, checked as `src.train` would do."""
     common = set(batch[0]).intersection(*batch) if len(batch) > 1 else set()
     return [_job(tuple(options), " ".join(word for word in options if word not in common)) for options in batch]
 

@@ -1,4 +1,4 @@
-"""Where a run logs: `metrics.csv`, one row per epoch, whole after every epoch, and W&B where it is chosen."""
+"""Where a run logs: to `metrics.csv`, one row per epoch, complete after every epoch, and to W&B if chosen."""
 
 import csv
 from collections.abc import Iterator
@@ -19,33 +19,33 @@ from src.runs.folder import RunFolder
 
 @contextmanager
 def loggers(config: DictConfig, folder: RunFolder) -> Iterator[list[Logger]]:
-    """`metrics.csv` always, W&B where chosen; W&B's run is finished however the block ends."""
+    """`metrics.csv` always, W&B if chosen; the W&B run is always finished, however the block ends."""
     found: list[Logger] = [MetricsFile(folder.metrics)]
     if config.logger.name != "wandb" or not is_main(config):
         yield found
         return
-    from src.runs.wandb_run import dashboard_run  # which takes long to import
+    from src.runs.wandb_run import dashboard_run  # imported here: it is slow to import
 
     with dashboard_run(config, folder) as run:
         yield [*found, WandbLogger(experiment=run)]
 
 
 class MetricsFile(Logger):
-    """A Lightning logger that gathers the metrics of an epoch in one row.
+    """A Lightning logger that puts the metrics of an epoch into one row.
 
-    Lightning's own CSVLogger deletes the rows of an earlier start when training goes on; this one keeps them, but for
-    those of epochs that are run again.
+    Lightning's own CSVLogger deletes the earlier rows when a training is resumed. This one keeps them, except those of
+    epochs that are run again.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
         self.rows: dict[int, dict[str, str]] = _read(path)
-        self._fresh: set[int] = set()  # epochs of this start
+        self._fresh: set[int] = set()  # epochs that this process has logged
 
     @property
     def name(self) -> str:
-        """Of the logger."""
+        """Name of the logger."""
         return "csv"
 
     @property
@@ -59,7 +59,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add metrics to the row of the epoch they name; test metrics belong in results.json."""
+        """Add metrics to the row of the epoch that they name; test metrics belong in results.json."""
         kept = {key: repr(float(v)) for key, v in metrics.items() if key != "epoch" and not key.startswith("test/")}
         if "epoch" not in metrics or not kept:
             return
@@ -72,7 +72,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write all rows, whole."""
+        """Write all rows; the file appears complete."""
         columns = sorted({key for row in self.rows.values() for key in row} - {"epoch", "step"})
         with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["epoch", "step", *columns])

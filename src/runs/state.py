@@ -1,4 +1,4 @@
-"""Where a config's run lies, and what stands there. Imports no torch."""
+"""The run folder of a config, and the state of the run in it. Imports no torch."""
 
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from src.runs.folder import RunFolder
 
 
 def run_folder(config: DictConfig) -> RunFolder:
-    """The folder of this config's training: `name`, or one made of the choices, the seed and the identity."""
+    """The folder of this config's training: `name`, or a name made of the choices, the seed and the identity."""
     choices = [config[group].name for group in ("data", "backbone", "head", "loss", "recipe")]
     made = "-".join([*choices, f"seed{config.seed}", training_identity(config)])
     name = made if config.name is None else str(config.name)
@@ -20,7 +20,7 @@ def run_folder(config: DictConfig) -> RunFolder:
 
 
 def scored_folder(config: DictConfig, folder: RunFolder) -> RunFolder:
-    """Where the variants of this config are scored: in the run folder, or inside it if others were scored there."""
+    """The folder for the scores of this config: the run folder, or one inside it if it holds other variants."""
     stored = _stored(folder)
     if stored is None or not folder.results.exists() or identity(stored) == identity(config):
         return folder
@@ -31,10 +31,10 @@ State = Literal["new", "unfinished", "trained", "done"]
 
 
 def state(config: DictConfig, folder: RunFolder) -> State:
-    """What stands in the folder of this config; `trained` is a finished run whose variants were others.
+    """The state of this config's folder; `trained` is a finished run that was scored with other variants.
 
     Raises:
-        InputError: it holds a run, finished or not, of another config.
+        InputError: the folder holds a run, finished or not, of another config.
     """
     stored = _stored(folder)
     if config.get("overwrite") or stored is None:
@@ -42,12 +42,12 @@ def state(config: DictConfig, folder: RunFolder) -> State:
     if training_identity(stored) != training_identity(config):
         raise InputError(
             f"{folder.path} holds a run of another config (see its config.yaml): choose another name=, or "
-            "overwrite=true deletes that run."
+            "delete that run with overwrite=true."
         )
     if stored.data.root != config.data.root:
         raise InputError(
-            f"{folder.path} holds a run on data.root={stored.data.root}: choose a name= for the one on "
-            f"{config.data.root}, or overwrite=true deletes that run."
+            f"{folder.path} holds a run on data.root={stored.data.root}: for a run on {config.data.root} "
+            "choose another name=, or delete that run with overwrite=true."
         )
     if not folder.results.exists():
         return "unfinished" if folder.last.exists() else "new"
@@ -55,10 +55,10 @@ def state(config: DictConfig, folder: RunFolder) -> State:
 
 
 def resume_path(config: DictConfig, folder: RunFolder) -> Path | None:
-    """The checkpoint to go on from; None starts anew.
+    """The checkpoint to go on from; None: start from the beginning.
 
     Raises:
-        InputError: the checkpoint that was asked for does not exist.
+        InputError: the requested checkpoint does not exist.
     """
     if config.resume is None or config.overwrite:
         return None
@@ -67,9 +67,9 @@ def resume_path(config: DictConfig, folder: RunFolder) -> Path | None:
     path = folder.last if config.resume == "last" else Path(config.resume)
     if not path.is_file():
         where = "no epoch was completed in this run folder" if config.resume == "last" else "no such file"
-        raise InputError(f"resume={config.resume}: {path} does not exist ({where}); leave resume out to start anew.")
+        raise InputError(f"resume={config.resume}: {path} does not exist ({where}); to start again, leave resume out.")
     is_own = path.parent.resolve() == folder.path.resolve()
-    return path if is_own or not folder.last.is_file() else folder.last  # which has gone on from there already
+    return path if is_own or not folder.last.is_file() else folder.last  # which already goes on from `path`
 
 
 def _stored(folder: RunFolder) -> DictConfig | None:

@@ -1,4 +1,4 @@
-"""Runs on Weights & Biases: how they start and end, and what a scored network logs. Imports no torch."""
+"""Runs on Weights & Biases: how they start and end, and what is logged about a scored network. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LONGEST_TAG = 64  # characters; W&B refuses longer ones
 
 @contextmanager
 def dashboard_run(config: DictConfig, folder: RunFolder, *, group: str | None = None) -> Iterator[Any]:
-    """A W&B run that never prompts and is always finished, as failed where the block raises.
+    """A W&B run that never prompts and is always finished; it is marked as failed if the block raises.
 
-    Online where a key is at hand (WANDB_API_KEY or netrc), else offline with a word on how to upload it later. Its job
-    type is the command, its group the table, its tags what a sweep varies (all that was typed, where none does).
+    Online if there is a key (WANDB_API_KEY or netrc), else offline, with a message on how to upload it later. Its job
+    type is the command, its group is the table, its tags are what a sweep varies (without a sweep, all typed words).
     """
     os.environ.setdefault("WANDB_SILENT", "true")
     mode = mode_of(config)
@@ -63,19 +63,19 @@ def dashboard_run(config: DictConfig, folder: RunFolder, *, group: str | None = 
 
 
 def mode_of(config: DictConfig) -> str:
-    """Online, offline or disabled: what the environment says, then the config; never online without a key."""
+    """Online, offline or disabled: from the environment, else from the config; never online without a key."""
     mode: str = os.environ.get("WANDB_MODE") or config.logger.mode
     return "offline" if mode == "online" and not _has_key() else mode
 
 
 def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Image]) -> None:
-    """An image (H, W, 3) with masks (H, W) uint8 as overlays that can be switched on and off."""
+    """An image (H, W, 3) with masks (H, W) uint8 as overlays that a reader can switch on and off."""
     overlays = {name: {"mask_data": mask, "class_labels": _LABELS} for name, mask in masks.items()}
     run.log({f"panels/{image_id}": wandb.Image(rgb, masks=overlays, caption=image_id)})
 
 
 def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, Any]) -> None:
-    """Final scores as the run's summary; per variant IoU per class, and the confusion matrix as shares of the truth."""
+    """Log the final scores as the run's summary; per variant, IoU per class and confusion as shares of the truth."""
     rows = []
     for name, stack in matrices.items():
         result = scores(stack)
@@ -94,10 +94,10 @@ def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, A
 def log_comparison(
     run: Any, columns: list[str | int], rows: list[list[Any]], folder: Path, figures: Sequence[Path]
 ) -> None:
-    """A table of a report and its figures, and the report's files as an artifact.
+    """Log a report's table and figures, and its files as an artifact.
 
     Args:
-        run: of W&B.
+        run: the W&B run.
         columns: headings.
         rows: values.
         folder: of the report.
@@ -113,7 +113,7 @@ def log_comparison(
 
 
 def _axes() -> list[str]:
-    """The overrides of this job that its table sweeps; without a table all that say what is asked."""
+    """The overrides of this job that its table sweeps; without a table, all that are part of the question."""
     hydra = HydraConfig.get()
     swept = hydra.sweeper.get("params") or {}
     words = [word for word in hydra.overrides.task if len(word) <= _LONGEST_TAG]
@@ -123,7 +123,7 @@ def _axes() -> list[str]:
 
 
 def _run_id(folder: RunFolder) -> str:
-    """One id per run folder: a resumed run goes on under it, an evaluation or a repetition has its own."""
+    """One id per run folder: a resumed run keeps it, an evaluation or a repeated run gets its own."""
     if not folder.dashboard_id.exists():
         with replacing(folder.dashboard_id) as temporary:
             temporary.write_text(secrets.token_hex(4))

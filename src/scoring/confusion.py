@@ -1,4 +1,4 @@
-"""Counting of pixels per true and predicted class: confusion matrices, also of bands around boundaries."""
+"""Count pixels per true and predicted class: confusion matrices, also for bands around boundaries."""
 
 import math
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from src.data.classes import VOID
 from src.scoring.metrics import RADII, Matrix
 
-_CELLS = 2**22  # pixels of all variants that are counted at once: 32 MB
+_CELLS = 2**22  # pixels counted at once, over all variants: 32 MB
 
 
 def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor:
-    """Count pixels per (true class, predicted class), void left out.
+    """Count pixels per (true class, predicted class), without void.
 
     Args:
         labels: (..., H, W) int64 in [0, C).
@@ -32,33 +32,34 @@ def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor
 
 
 def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """How far pixels lie from a boundary of the truth: trimaps of several widths at once (Kohli et al. 2009, sec. 5).
+    """How far pixels are from a boundary of the truth: trimaps of several widths at once (Kohli et al. 2009, sec. 5).
 
     Args:
         target: (H, W) labels in [0, C) or 255.
 
     Returns:
-        (H, W): the number of `RADII` too small for the pixel, so that ring k and those before it make the band of
-        `RADII[k]` px (chessboard distance) to a pixel of another label; void, which VOC draws along boundaries, is one.
+        (H, W): for each pixel, how many of the `RADII` are too small to reach another label. So the rings 0 to k are
+        the band within `RADII[k]` px (chessboard distance) of another label. Void, which VOC draws along boundaries,
+        counts as a label.
     """
     lowest: npt.NDArray[Any] = target.astype(np.uint8)
     highest = lowest
     rings = np.zeros(target.shape, dtype=np.int64)
     for radius, before in zip(RADII, (0, *RADII), strict=False):
         side = 2 * (radius - before) + 1
-        window = np.ones((side, side), dtype=np.uint8)  # of the windows before; what is beyond the image is nothing
+        window = np.ones((side, side), dtype=np.uint8)  # goes on from the last radius; outside the image is nothing
         lowest, highest = cv2.erode(lowest, window), cv2.dilate(highest, window)
         rings += lowest == highest
     return rings
 
 
 class RingCounter:
-    """Confusion matrices of one image, per ring around the boundaries of its truth; counts where the labels lie.
+    """Confusion matrices of one image, per ring around the boundaries of its truth; counted on the labels' device.
 
     Args:
         target: (H, W) int64 in [0, C) or 255, on the CPU.
         num_classes: C.
-        device: on which labels come.
+        device: of the labels.
     """
 
     def __init__(self, target: Tensor, num_classes: int, device: torch.device) -> None:
@@ -70,9 +71,9 @@ class RingCounter:
         self.known = known.to(device)
 
     def __call__(self, labels: Mapping[str, Tensor]) -> dict[str, Matrix]:
-        """(len(RADII) + 1, C, C) per variant of labels (H, W) int64 in [0, C); the sum over rings is the image's.
+        """(len(RADII) + 1, C, C) per variant, from labels (H, W) int64 in [0, C); their sum is the whole image.
 
-        Several at once as far as memory allows, since a GPU is waited for each time that something is counted.
+        Counts several variants at once, as far as memory allows, because each count waits for a GPU.
         """
         size = math.prod(self.shape)
         at_once = max(1, _CELLS // max(1, len(self.known)))

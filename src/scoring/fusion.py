@@ -1,7 +1,7 @@
-"""Rules that join the network's prediction with the CRF's.
+"""Rules that combine the network's prediction with the CRF's.
 
 Each rule takes the class probabilities before and after the CRF, both (..., C, H, W) float in [0, 1], and gives
-labels (..., H, W) int64. They run on the tensors' own device. Imports no torch.
+labels (..., H, W) int64. It runs on the device of the tensors. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 RULES: Table[Tensor] = Table("variants.fusion")
-"""Their options are keyword-only numbers, whose ranges stand in `LIMITS`."""
+"""Fusion rules by name. Their options are keyword-only numbers; `LIMITS` holds the ranges."""
 
 LIMITS: dict[str, tuple[float, float]] = {"weight": (0.0, 1.0), "radius": (1, 1000)}
 
 
 def most_probable(probs: Tensor) -> Tensor:
-    """Labels (..., H, W) int64 of the largest of (..., C, H, W); `max` is many times faster than `argmax` on a CPU."""
+    """Most probable labels (..., H, W) int64 of (..., C, H, W); on a CPU, `max` is many times faster than `argmax`."""
     return probs.max(-3).indices
 
 
@@ -33,32 +33,32 @@ def mean(before: Tensor, after: Tensor, *, weight: float) -> Tensor:
 
 @RULES.add("product")
 def product(before: Tensor, after: Tensor) -> Tensor:
-    """Normalised product of the probabilities (a product of experts); the normaliser does not move the maximum."""
+    """Product of the probabilities (a product of experts); not normalised, as that keeps the maximum."""
     return most_probable(before * after)
 
 
 @RULES.add("max")
 def maximum(before: Tensor, after: Tensor) -> Tensor:
-    """The label of whichever of the two is surer of itself."""
+    """The label of the more confident of the two."""
     return most_probable(before.maximum(after))
 
 
 @RULES.add("fill")
 def fill(before: Tensor, after: Tensor) -> Tensor:
-    """Where the CRF says background keep the network's label: undoes holes that the CRF ate into objects."""
+    """The network's label where the CRF says background, else the CRF's: fills holes that the CRF made in objects."""
     labels = most_probable(after)
     return labels.where(labels != 0, most_probable(before))
 
 
 @RULES.add("boundary")
 def boundary(before: Tensor, after: Tensor, *, radius: int) -> Tensor:
-    """The CRF within `radius` px (chessboard distance) of an edge of the network's labels, else the network."""
+    """The CRF's label up to `radius` px (chessboard distance) from an edge of the network's labels, else the latter."""
     labels = most_probable(before)
     return most_probable(after).where(_near(_edges(labels), radius), labels)
 
 
 def _edges(labels: Tensor) -> Tensor:
-    """Bool (..., H, W): pixels of which one of the eight neighbours has another label."""
+    """Bool (..., H, W): pixels with a different label at one of the eight neighbours."""
     height, width = labels.shape[-2:]
     edge = labels != labels
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -71,7 +71,7 @@ def _edges(labels: Tensor) -> Tensor:
 
 
 def _near(edge: Tensor, radius: int) -> Tensor:
-    """Bool (..., H, W): pixels of whose window, `radius` px to each side, one is an edge; counted by running sums."""
+    """Bool (..., H, W): pixels with an edge in the window of `radius` px to each side; counted by running sums."""
     for axis in (-1, -2):
         along = edge.transpose(-1, axis).long()
         size = along.shape[-1]

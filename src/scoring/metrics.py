@@ -1,4 +1,4 @@
-"""What is computed from confusion matrices: pixel accuracy, IoU per class, mIoU, and mIoU near boundaries. No torch."""
+"""Scores from confusion matrices: pixel accuracy, IoU per class, mIoU, and mIoU near boundaries. No torch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ RADII = (1, 3, 5, 10)  # px, of the trimaps
 
 
 class Stack(Mapping[str, npt.NDArray[Any]]):
-    """Counts per name and image, mostly zeros, held by the cells that are not; a name gives those of all images, dense.
+    """Counts per name and image. Only non-zero cells are stored; `stack[name]` gives the dense counts of all images.
 
     Args:
         names: in the order of the tables.
@@ -43,11 +43,11 @@ class Stack(Mapping[str, npt.NDArray[Any]]):
         return dense.reshape(-1, *self.shape)
 
     def total(self, name: str) -> npt.NDArray[np.int64]:
-        """(*shape) summed over the images, none of which is made dense."""
+        """(*shape) summed over the images, without making any image dense."""
         found = np.zeros(int(np.prod(self.shape)), dtype=np.int64)
         for image in self.images:
             cells, values = image[name]
-            found[cells] += values  # each cell of an image stands there once
+            found[cells] += values  # each cell occurs once per image
         return found.reshape(self.shape)
 
     def __iter__(self) -> Iterator[str]:
@@ -58,14 +58,14 @@ class Stack(Mapping[str, npt.NDArray[Any]]):
 
 
 def hits_and_unions(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(..., 2, C) pixels of each class found, and predicted or true, from matrices (..., C, C)."""
+    """(..., 2, C): per class, correct pixels, and pixels that are predicted or true, from matrices (..., C, C)."""
     hit = np.diagonal(matrix, axis1=-2, axis2=-1)
     return np.stack([hit, matrix.sum(-1) + matrix.sum(-2) - hit], -2)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one confusion matrix, as fractions in [0, 1]; NaN where nothing was labelled."""
+    """Scores of one confusion matrix, as fractions in [0, 1]; NaN if no pixel is labelled."""
 
     miou: float
     pixel_accuracy: float
@@ -96,14 +96,14 @@ def scores(matrix: Matrix) -> Scores:
 
 
 def image_miou(matrices: Matrix) -> npt.NDArray[np.float64]:
-    """(N,) mIoU of each image by itself, from (N, C, C), over the classes it has or was given; NaN without labels."""
+    """(N,) mIoU of each image alone, from (N, C, C), over its true and predicted classes; NaN without labels."""
     hit, union = np.moveaxis(hits_and_unions(matrices), -2, 0)
     with np.errstate(invalid="ignore"):
         return np.asarray((hit / np.maximum(union, 1)).sum(-1) / (union > 0).sum(-1))
 
 
 def trimap_miou(counts: npt.NDArray[np.int32]) -> dict[int, float | None]:
-    """Per radius the mIoU near boundaries, from (N, len(RADII), 2, C); None where no pixel is labelled there."""
+    """Per radius, the mIoU near boundaries, from (N, len(RADII), 2, C); None if no pixel is labelled there."""
     hit, union = counts.sum(0, dtype=np.int64).transpose(1, 0, 2)
     present = union > 0
     return {

@@ -1,4 +1,4 @@
-"""CRF parameters by name or path, and variants that name a preset of their own, written out. Imports no torch."""
+"""CRF parameters by name or path, and variants with their presets written out. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,13 +21,13 @@ def parameters(preset: Any) -> CRFParameters:
     """The parameters of a preset's mapping, checked.
 
     Raises:
-        InputError: it is no mapping, lacks a parameter, or has one that there is not.
+        InputError: it is not a mapping, lacks a parameter, or has an unknown one.
     """
     if not isinstance(preset, Mapping | DictConfig):
         raise InputError(f"crf={preset}: must be a preset's parameters: {', '.join(PARAMETERS)}.")
     name = preset.get("name", "crf")
     if missing := [key for key in PARAMETERS if key not in preset]:
-        raise InputError(f"crf={name}: is no CRF preset, it lacks {', '.join(missing)}.")
+        raise InputError(f"crf={name}: is not a CRF preset, it lacks {', '.join(missing)}.")
     if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "engine", "name", "tuned")]:
         raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
     return CRFParameters(**{key: preset[key] for key in PARAMETERS})
@@ -37,7 +37,7 @@ def read(name: str) -> dict[str, Any]:
     """The preset `conf/crf/NAME.yaml`, or the one at a path that ends in .yaml.
 
     Raises:
-        InputError: there is none, or it is no CRF preset.
+        InputError: the file is missing, or is not a CRF preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
@@ -52,12 +52,12 @@ def read(name: str) -> dict[str, Any]:
 
 
 def expand(variants: DictConfig) -> DictConfig:
-    """Variants with their presets' parameters written out, and `product` multiplied.
+    """Variants with the parameters of their presets written out, and `product` turned into all its combinations.
 
     Args:
-        variants: names to variants; a variant's `crf` may be the name or path of a preset. The key `product` holds
-            lists `crf` and `guidance` and a mapping `fusion` from rule, or `alone`, to options; it stands for all
-            combinations, named CRF_GUIDANCE or CRF_GUIDANCE_RULE.
+        variants: name -> variant; a variant's `crf` may be the name or path of a preset. The key `product` holds the
+            lists `crf` and `guidance` and a mapping `fusion` from rule (or `alone`) to options. It stands for all
+            combinations; their names are CRF_GUIDANCE or CRF_GUIDANCE_RULE.
     """
     expanded: dict[str, Any] = {}
     try:
@@ -65,7 +65,7 @@ def expand(variants: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"variants: a reference leads nowhere ({reason}); variants=tuned needs crf=PATH of a preset "
+            f"variants: a reference has no target ({reason}); variants=tuned needs crf=PATH of a preset "
             "that python -m src.tune has written."
         ) from error
     assert isinstance(content, dict)
@@ -91,7 +91,7 @@ def _multiplied(product: Any) -> dict[str, Any]:
 
 
 def tuned_on(config: DictConfig) -> dict[str, frozenset[str]]:
-    """Per tuned preset of a config the images that it was tuned on, which must not be scored."""
+    """Per tuned preset of a config, the images that it was tuned on; they must not be scored."""
     variants = config.get("variants", {}).values()
     presets = [config.crf, *(variant.crf for variant in variants if variant and variant.get("crf"))]
     return {preset.name: frozenset(preset.tuned.ids) for preset in presets if preset.get("tuned")}

@@ -1,8 +1,8 @@
 """The scoring of all variants of an image.
 
-Variants that share an inference share the passes of the network, those that also share CRF parameters and guidance
-share a CRF run. CRF runs go to an engine and are scored when they come back, so that the CRF of one image may overlap
-the network on the next ones.
+Variants with the same inference share the network's passes. Those with the same CRF parameters and guidance share a
+CRF run. An engine runs the CRFs, and its results are scored when they come back; so the CRF of one image
+can run while the network works on the next ones.
 """
 
 import itertools
@@ -29,7 +29,7 @@ from src.scoring.variants import Variant
 
 @dataclass(frozen=True)
 class Scored:
-    """One image as it was scored, for whoever draws it; all on the CPU but the labels, which may lie on a GPU."""
+    """One image as it was scored, for observers that draw it; all on the CPU, but the labels may be on a GPU."""
 
     id: str
     rgb: Image  # (H, W, 3) uint8
@@ -39,13 +39,13 @@ class Scored:
 
 
 class Observer:
-    """Watches the scoring; of several processes each watches its own images."""
+    """Watches the scoring; each process watches its own images."""
 
     def __call__(self, image: Scored) -> None:
         """Called with each image, in the order in which they were added."""
 
     def finish(self) -> None:
-        """Called once on all processes when the last image is scored."""
+        """Called once, on all processes, after the last image is scored."""
 
 
 @dataclass
@@ -66,16 +66,16 @@ class VariantScorer:
     Args:
         variants: name to variant; their order is the order of the tables.
         num_classes: C.
-        engine: runs the CRFs; None where no variant has one.
+        engine: runs the CRFs; None if no variant has a CRF.
         observers: called with each `Scored` image.
 
     Attributes:
-        inferences: what `add` must bring the probabilities of.
-        ids: images scored so far, in the order of `add`; after `finish` those of all processes.
-        matrices: per variant the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
-        trimaps: per variant (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
-        busy: seconds that CRFs ran; after `finish` those of all processes.
-        waited: seconds for which `add` and `finish` waited for CRFs; after `finish` the most of any process.
+        inferences: those whose probabilities `add` needs.
+        ids: images scored so far, in the order of `add`; after `finish`, those of all processes.
+        matrices: per variant, the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
+        trimaps: per variant, (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
+        busy: seconds that CRFs ran; after `finish`, the sum over all processes.
+        waited: seconds for which `add` and `finish` waited for CRFs; after `finish`, the maximum over all processes.
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class VariantScorer:
 
         Args:
             image_id: its name in the lists.
-            probs: of each of `inferences` (C, H, W) float32 at the image's own size, sum 1 over C.
+            probs: for each of `inferences`, (C, H, W) float32 at the image's own size, sum 1 over C.
             rgb: (H, W, 3) uint8.
-            target: (H, W) int64 ground truth; read, never written, and no engine sees it.
+            target: (H, W) int64 ground truth; it is never changed, and no engine sees it.
         """
         image = _Image(image_id, {key: value.detach() for key, value in probs.items()}, rgb, target.cpu())
         if self.engine is None:
@@ -133,7 +133,7 @@ class VariantScorer:
             self._collect()
 
     def finish(self) -> None:
-        """Wait for the CRF runs under way, score their images, and put together what several processes have scored."""
+        """Wait for the running CRFs, score their images, and gather the scores of all processes."""
         self._submit()
         while self._running:
             self._collect()
@@ -148,11 +148,11 @@ class VariantScorer:
             observer.finish()
 
     def account(self, seconds: float) -> str:
-        """Where the time of scoring went, given how long it took, in words."""
+        """A text on how the time of scoring, `seconds`, was spent."""
         if self.engine is None:
             return f"{len(self.ids)} images in {seconds:.1f} s"
         ran = f"CRFs ran for {self.busy:.1f} s{' in all processes' if processes.count() > 1 else ''}"
-        beside = f"beside the network, {self.waited:.1f} s were waited for them"
+        beside = f"beside the network, which waited {self.waited:.1f} s for them"
         how = beside if self.engine.ahead else "in turn with the network"
         return f"{len(self.ids)} images in {seconds:.1f} s: {ran} {how}"
 
@@ -160,7 +160,7 @@ class VariantScorer:
         """Data-set scores per variant.
 
         Raises:
-            InputError: none of the images has a labelled pixel.
+            InputError: no image has a labelled pixel.
         """
         if not any(len(cells) for image in self.matrices.images for cells, _ in image.values()):
             raise InputError(f"none of the {len(self.ids)} images scored has a labelled pixel; see data.val_list.")
@@ -206,7 +206,7 @@ class VariantScorer:
 
 
 def _dealt(hands: Sequence[list[Any]]) -> list[Any]:
-    """What was dealt out one by one to several processes, in its order."""
+    """The items that were dealt out one by one to several processes, in their original order."""
     missing = object()
     rounds = itertools.zip_longest(*hands, fillvalue=missing)
     return [thing for dealt in rounds for thing in dealt if thing is not missing]

@@ -1,7 +1,7 @@
 """Ways to turn the probabilities of an image into labels.
 
-A variant is (inference, CRF parameters, guidance, fusion rule), each of which may be left out: `none` is the network's
-own labels from one pass.
+A variant is (inference, CRF parameters, guidance, fusion rule). Each part may be left out: `none` is the network's own
+labels from one pass.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Fusion = Callable[[Tensor, Tensor], Tensor]  # probabilities before and after (C
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to labels: without a CRF the network's own, without a fusion rule the CRF's own."""
+    """A way to make labels: without a CRF, the network's own; without a fusion rule, the CRF's own."""
 
     crf: DenseCRF | None = None
     fusion: Fusion | None = None

@@ -129,10 +129,10 @@ class Code:
         (b"<html>404</html>", "not a PyTorch checkpoint"),
         (b"", "not a PyTorch checkpoint"),
         (Code(), "pickled code"),
-        ({"state_dict": {}, "epoch": 3}, "not a state dict of tensors by name but state_dict, epoch"),
+        ({"state_dict": {}, "epoch": 3}, "does not hold a state dict but state_dict, epoch"),
         (
             {"conv1.weight": torch.zeros(64, 3, 7, 7)},
-            r"does not fit resnet18: .*missing \(bn1\.weight, bn1\.bias.*\.\.\.",
+            r"does not fit resnet18; .*missing \(bn1\.weight, bn1\.bias.*\.\.\.",
         ),
     ],
 )

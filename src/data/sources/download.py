@@ -59,9 +59,7 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
         unpack(archive, root)
     if found := locate(root):
         return found
-    raise InputError(
-        f"{archive} does not hold the expected data set; compare `url` in conf/data with the official one"
-    )
+    raise InputError(f"{archive} does not hold the expected data set; compare `url` in conf/data with the official one")
 
 
 def fetch(url: str, path: Path, *, md5: str) -> None:

@@ -31,12 +31,12 @@ def prepare(config: DictConfig) -> None:
         if "variants" in config:
             config.variants = presets.expand(config.variants)
         if "crf" in config:
-            config.crf = {"engine": "auto", "tuned": None, **config.crf}  # which a file of one's own may leave out
+            config.crf = {"engine": "auto", "tuned": None, **config.crf}  # a user's own file may leave these out
         config.plugins = load_plugins(config.get("plugins"))
 
 
 def check_train(config: DictConfig) -> None:
-    """Raise InputError for what cannot be trained."""
+    """Raise InputError if the config cannot be trained."""
     recipe = config.recipe
     check_network(config)
     check_training(config)
@@ -45,25 +45,25 @@ def check_train(config: DictConfig) -> None:
     check_whole("jobs", config.jobs, least=1)
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
-            "overwrite=true and resume contradict: one deletes the checkpoint that the other goes on from."
+            "overwrite=true and resume contradict each other: one deletes the checkpoint that the other needs."
         )
     _common(config)
     if config.keep_logits and (needy := need_network(config.variants)):
         raise InputError(
-            f"keep_logits: variants {', '.join(needy)} look more than once, so they need the network itself."
+            f"keep_logits: variants {', '.join(needy)} look more than once at an image, and need the network itself."
         )
 
 
 def check_evaluate(config: DictConfig) -> None:
-    """Raise InputError for what cannot be scored."""
+    """Raise InputError if the config cannot be scored."""
     _source(config)
     if config.keep_logits is not None and config.logits is not None:
-        raise InputError("keep_logits: the logits are in files already; it goes with run=FOLDER or checkpoint=PATH.")
+        raise InputError("keep_logits: the logits are already in files; use it with run=FOLDER or checkpoint=PATH.")
     _common(config)
 
 
 def _source(config: DictConfig) -> None:
-    """Raise InputError unless exactly one source of predictions is given and exists, and its protocol does."""
+    """Raise InputError unless exactly one source of predictions is given, it exists, and the protocol is valid."""
     given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
     if len(given) != 1:
         raise InputError(
@@ -73,12 +73,12 @@ def _source(config: DictConfig) -> None:
     if not path.exists():
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
-        raise InputError(f"{given[0]}={path}: is a file, a folder is needed; a checkpoint goes with checkpoint=PATH.")
+        raise InputError(f"{given[0]}={path}: is a file, but a folder is needed; for a checkpoint use checkpoint=PATH.")
     if config.protocol is not None:
         check_choice("protocol", config.protocol, PROTOCOLS)
     for word in HydraConfig.get().overrides.task:
         if re.match(r"[+~]*recipe\b", word):
-            raise InputError(f"{word}: the recipe belongs to the training; the protocol of scoring is protocol=.")
+            raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
 
 
 def check_tune(config: DictConfig) -> None:
@@ -101,7 +101,7 @@ def check_tune(config: DictConfig) -> None:
             value = bounds.get(side)
             if not isinstance(value, int if whole else float) or value < 0 or (bounds.get("log") and value == 0):
                 kind = "a whole number" if whole else "a number with a decimal point"
-                raise InputError(f"space.{key}.{side}={value}: must be {kind}, 0 or more; above 0 with log.")
+                raise InputError(f"space.{key}.{side}={value}: must be {kind}, 0 or more; with log, above 0.")
         if bounds.low > bounds.high:
             raise InputError(f"space.{key}: low={bounds.low} lies above high={bounds.high}.")
     for rule, options in config.fusion.items():
@@ -109,21 +109,21 @@ def check_tune(config: DictConfig) -> None:
             check_choice("fusion", rule, RULES.names)
             check_fusion_options(f"fusion.{rule}", str(rule), dict(options or {}))
     if not config.fusion:
-        raise InputError("fusion is empty: nothing would be scored; `alone: {}` is the CRF without fusion.")
+        raise InputError("fusion is empty: nothing would be scored; for the CRF without fusion give `alone: {}`.")
     check_trainer(config.trainer)
     check_crf(config.crf)
     check_data_set(config)
 
 
 def check_report(config: DictConfig) -> None:
-    """Raise InputError for a report that cannot be made."""
+    """Raise InputError if the report cannot be made."""
     check_whole("resamples", config.resamples, least=100)
     if not config.options:
         raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
 
 
 def check_network(config: DictConfig) -> None:
-    """Raise InputError for a network that there is not."""
+    """Raise InputError for an unknown backbone or head, or a wrong output stride."""
     check_choice("head.output_stride", config.head.output_stride, (8, 16))
     _check_name(BACKBONES, config.backbone.get("kind"), config)
     _check_name(HEADS, config.head.name, config)
@@ -131,20 +131,20 @@ def check_network(config: DictConfig) -> None:
 
 
 def check_training(config: DictConfig) -> None:
-    """Raise InputError for a loss or recipe that nothing can be trained with."""
+    """Raise InputError for a wrong loss or recipe."""
     recipe, terms = config.recipe, config.loss.get("terms") or {}
     check_recipe(recipe)
     check_folder_name("recipe.name", recipe.name)
     for loss in (config.loss, *(term.loss for term in terms.values())):
         _check_name(LOSSES, loss.get("name"), config)
     if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
-        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, and backbone.weights is none.")
+        raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, but backbone.weights is none.")
     check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *(f"val/loss/{term}" for term in terms)))
     check_whole("seed", config.seed, least=0)
 
 
 def check_data_set(config: DictConfig) -> None:
-    """Raise InputError for a data set that there is not, or limits that are none."""
+    """Raise InputError for an unknown data source or wrong limits."""
     _check_name(SOURCES, config.data.get("source"), config)
     check_folder_name("data.name", config.data.name)
     for key in ("train_limit", "val_limit"):
@@ -153,7 +153,7 @@ def check_data_set(config: DictConfig) -> None:
 
 
 def check_crf(crf: DictConfig) -> None:
-    """Raise InputError for a CRF that cannot be run."""
+    """Raise InputError for wrong CRF parameters or an unknown engine."""
     check_choice("crf.engine", crf.engine, ENGINES)
     if crf.engine == "pydensecrf":
         require()
@@ -162,25 +162,25 @@ def check_crf(crf: DictConfig) -> None:
 
 
 def check_folder_name(key: str, value: Any) -> None:
-    """Raise InputError for a name that could not be part of a folder's."""
+    """Raise InputError for a name that cannot be part of a folder name."""
     if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]{0,99}", value):
         raise InputError(f"{key}={value}: must be at most 100 letters, digits and . + - _, no space, no slash.")
 
 
 def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
-    """Raise InputError for a name that is in no table, with the plugin that a run had it from."""
+    """Raise InputError for a name that is not in the table; the message names the plugin that the run had it from."""
     if value in table.names:
         return
     wanted = missing_plugins(config.plugins) or _plugins_before(config)
     if wanted:
-        way_out = f"it came from a plugin that is not loaded: add plugins={','.join(wanted)} to the command"
+        way_out = f"the name came from a plugin that is not loaded: add plugins={','.join(wanted)} to the command"
     else:
-        way_out = f"not one of {', '.join(table.names)}; code of your own comes in by plugins=FILE.py"
+        way_out = f"not one of {', '.join(table.names)}; to add code of your own, use plugins=FILE.py"
     raise InputError(f"{table.key}={value}: {way_out}.")
 
 
 def _plugins_before(config: DictConfig) -> list[str]:
-    """The plugins that the run of this name was trained with."""
+    """The plugins that the run with this name was trained with."""
     before = Path(str(config.get("runs"))) / str(config.get("name")) / "config.yaml"
     return missing_plugins(read_config(before).get("plugins")) if before.is_file() else []
 

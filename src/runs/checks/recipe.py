@@ -8,7 +8,7 @@ from src.core.errors import InputError
 from src.core.values import check_choice, check_flag, check_keys, check_number, check_whole
 
 PROTOCOLS = ("voc", "squash224")
-OPTIMIZERS = (  # of torch.optim, those that train a network step by step
+OPTIMIZERS = (  # those of torch.optim that train a network step by step
     *(
         "SGD",
         "Adam",
@@ -24,7 +24,7 @@ OPTIMIZERS = (  # of torch.optim, those that train a network step by step
         "Rprop",
     ),
 )
-SCHEDULERS = {  # of torch.optim.lr_scheduler, with the argument for the number of steps; None: waits for a plateau
+SCHEDULERS = {  # of torch.optim.lr_scheduler: the argument for the number of steps; None: waits for a plateau
     "ReduceLROnPlateau": None,
     "PolynomialLR": "total_iters",
     "LinearLR": "total_iters",
@@ -34,7 +34,7 @@ SCHEDULERS = {  # of torch.optim.lr_scheduler, with the argument for the number 
 
 
 def check_recipe(recipe: DictConfig) -> None:
-    """Raise InputError for a recipe that no network can be trained by."""
+    """Raise InputError for a recipe that cannot be trained with."""
     check_choice("recipe.protocol", recipe.protocol, PROTOCOLS)
     check_whole("recipe.epochs", recipe.epochs, least=0)
     check_whole("recipe.batch_size", recipe.batch_size, least=2, why="BatchNorm of the ASPP's pooling needs two images")
@@ -55,7 +55,7 @@ def check_recipe(recipe: DictConfig) -> None:
 
 
 def _optimizer(optimizer: DictConfig) -> None:
-    """What optimisers have in common; of the rest torch says what is wrong when they are made."""
+    """Check what all optimisers have in common; torch checks the other options when it makes the optimiser."""
     _check_parts("recipe.optimizer", optimizer, ("name", "lr"))
     check_choice("recipe.optimizer.name", optimizer.name, OPTIMIZERS)
     check_number("recipe.optimizer.lr", optimizer.lr, 0, within=True)
@@ -95,9 +95,9 @@ def _augment(augment: DictConfig) -> None:
 
 
 def _check_parts(where: str, node: Any, needed: tuple[str, ...]) -> None:
-    """Raise InputError unless a node has parts, those among them."""
+    """Raise InputError unless a node has parts, and all needed ones."""
     if not OmegaConf.is_dict(node):
-        raise InputError(f"{where}={node}: has parts, such as {where}.{needed[-1] if needed else 'hue'}=VALUE.")
+        raise InputError(f"{where}={node}: must have parts, such as {where}.{needed[-1] if needed else 'hue'}=VALUE.")
     for key in needed:
         if key not in node:
             raise InputError(f"{where}.{key}: is missing; see conf/recipe/adam_plateau.yaml.")

@@ -1,4 +1,4 @@
-"""Checks of a config that a checkpoint or a run folder holds, whoever wrote it: those of a typed one. No torch."""
+"""Checks of a stored config, from a checkpoint or run folder that anybody may have written. No torch."""
 
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from src.runs.checks.variants import check_variants
 
 
 def checked_config(content: Any, source: Path, *, training: bool) -> DictConfig:
-    """A stored config as plain values, checked.
+    """A stored config as plain values, checked in the same way as a typed one.
 
     Args:
         content: what the file holds; `${...}` in it is text.
         source: the file, for messages.
-        training: whether loss and recipe are needed, too; scoring needs neither.
+        training: whether to check loss and recipe, too; scoring needs neither.
 
     Raises:
-        InputError: it is no config of this project, or not one that could be used.
+        InputError: it is not a config of this project, or it cannot be used.
     """
     config = plain(content, source)
     try:
@@ -40,5 +40,5 @@ def checked_config(content: Any, source: Path, *, training: bool) -> DictConfig:
         raise InputError(f"{source}: its config cannot be used: {error}") from error
     except (OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{source}: its config is none of this project, or of another version ({reason}).") from error
+        raise InputError(f"{source}: its config is of another project or another version ({reason}).") from error
     return config

@@ -13,7 +13,7 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
 def check_trainer(trainer: DictConfig) -> None:
-    """Raise InputError for a machine that cannot be, or that is not the one a launcher has started processes on."""
+    """Raise InputError for wrong trainer options, or if they do not fit the processes that a launcher has started."""
     check_choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
     check_choice("trainer.precision", trainer.precision, PRECISIONS)
     limit = str(trainer.max_time)
@@ -34,19 +34,19 @@ def check_trainer(trainer: DictConfig) -> None:
 
 
 def check_launcher(trainer: DictConfig) -> None:
-    """Raise InputError where torchrun or SLURM has started other processes than the trainer shares its work among."""
+    """Raise InputError if torchrun or SLURM has started another number of processes than the trainer uses."""
     nodes, devices = trainer.nodes, trainer.devices
-    if "LOCAL_WORLD_SIZE" in os.environ:  # of torchrun alone
+    if "LOCAL_WORLD_SIZE" in os.environ:  # only torchrun sets it
         launcher, started = "torchrun", int(os.environ["WORLD_SIZE"])
         devices = int(os.environ["LOCAL_WORLD_SIZE"]) if devices == "auto" else devices
         way_out = "use trainer=ddp, and trainer.nodes=N for N machines"
     elif "SLURM_NTASKS" in os.environ and (trainer.name == "slurm" or nodes > 1):
         launcher, started = "SLURM", int(os.environ["SLURM_NTASKS"])
-        way_out = "give srun or sbatch --ntasks-per-node and --nodes, and use trainer=slurm"
+        way_out = "start srun or sbatch with --ntasks-per-node and --nodes, and use trainer=slurm"
     else:
         return
     if devices != "auto" and devices * nodes != started:
         raise InputError(
-            f"{launcher} has started {started} processes, and the trainer is one of {devices * nodes} "
+            f"{launcher} has started {started} processes, but the trainer uses {devices * nodes} "
             f"(trainer.devices={devices}, trainer.nodes={nodes}): {way_out}."
         )

@@ -1,4 +1,4 @@
-"""Checks of variants: names, looks of the network, CRF parameters, guidance, fusion. No torch."""
+"""Checks of variants: names, inference, CRF parameters, guidance, fusion. No torch."""
 
 import inspect
 import math
@@ -15,10 +15,10 @@ from src.scoring.fusion import LIMITS, RULES
 
 
 def check_variants(variants: DictConfig) -> None:
-    """Raise InputError for variants that cannot be scored; their presets are written out already."""
+    """Raise InputError for variants that cannot be scored; their presets must be written out already."""
     for name, variant in ((str(key), value) for key, value in variants.items()):
         if not re.fullmatch(r"\w+", name) or name == "ids":
-            raise InputError(f"variants.{name}: a name is made of letters, digits and _, and is not 'ids'.")
+            raise InputError(f"variants.{name}: a name consists of letters, digits and _, and must not be 'ids'.")
         if not variant:
             continue
         check_keys(f"variants.{name}", variant, ("crf", "guidance", "fusion", "options", "inference"))
@@ -33,13 +33,13 @@ def check_variants(variants: DictConfig) -> None:
             check_choice(f"variants.{name}.fusion", variant.fusion, RULES.names)
             check_fusion_options(f"variants.{name}.options", variant.fusion, dict(variant.get("options") or {}))
         elif variant.get("options"):
-            raise InputError(f"variants.{name}.options: belong to a fusion rule, and none is named.")
+            raise InputError(f"variants.{name}.options: belong to a fusion rule, but no rule is named.")
     if not variants:
         raise InputError("variants is empty: nothing would be scored; try variants=standard.")
 
 
 def need_network(variants: DictConfig) -> list[str]:
-    """The variants that look at an image more than once, or in parts: the logits of one pass are not enough."""
+    """The variants that look at an image more than once or in parts; the logits of one pass are not enough for them."""
 
     def is_plain(looks: Any) -> bool:
         return not looks.get("flip") and looks.get("window") is None and list(looks.get("scales", [1])) == [1]
@@ -48,7 +48,7 @@ def need_network(variants: DictConfig) -> list[str]:
 
 
 def _inference(where: str, looks: Any) -> None:
-    """Raise InputError for a way of looking at images that there is not; see `src.models.inference`."""
+    """Raise InputError for a wrong `inference` of a variant; see `src.models.inference`."""
     if not OmegaConf.is_dict(looks):
         raise InputError(f"{where}={looks}: must say how, such as {{flip: true}}.")
     check_keys(where, looks, ("scales", "flip", "window", "overlap"))
@@ -63,7 +63,7 @@ def _inference(where: str, looks: Any) -> None:
     if looks.get("window") is not None:
         check_whole(f"{where}.window", looks.window, least=32)
     elif "overlap" in looks:
-        raise InputError(f"{where}.overlap: is that of windows, and `window` is not given.")
+        raise InputError(f"{where}.overlap: is the overlap of windows, but `window` is not given.")
     check_number(f"{where}.overlap", looks.get("overlap", 0), 0, 0.9)
 
 
