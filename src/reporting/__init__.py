@@ -1,1 +1,1 @@
-"""Readers of run folders: tables and pictures. Imports nothing of training."""
+"""Tables and pictures made from run folders. Imports nothing from training."""

@@ -1,4 +1,4 @@
-"""What a table is made of: runs, finished or not, read from their folders and grouped into rows."""
+"""The runs of a table, finished or not, read from their folders and labelled by what differs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ Plain = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: a seed of one or more rows.
+    """One run. It gives one seed to one row or to several.
 
     Attributes:
-        options: the words that make it with `src.train`; empty if it was named by its folder.
-        content: what was asked, flat: dotted key to value; empty where the options make no config.
+        options: the words that make the run with `src.train`; empty if the user named its folder.
+        content: what was asked, as dotted key -> value; empty if the options make no config.
         run: the run folder, with its curves.
-        scored: the folder with its scores; the run folder itself, or one inside it.
+        scored: the folder with its scores: the run folder itself, or one inside it.
         standing: "done" if there are scores.
-        reason: why there are none.
+        reason: why there are no scores.
     """
 
     options: tuple[str, ...]
@@ -41,7 +41,7 @@ class Cell:
 
     @property
     def seed(self) -> int:
-        """Of the training; 0 where nothing was drawn."""
+        """Seed of the training; 0 if nothing was drawn at random."""
         return int(self.content.get("seed", 0))
 
     @property
@@ -51,7 +51,7 @@ class Cell:
 
 
 def of_jobs(jobs: Iterable[Job]) -> list[Cell]:
-    """A cell of each job of a sweep, whatever has become of it."""
+    """One cell per job of a sweep, whatever its state."""
     found = []
     for job in jobs:
         standing, reason = job.standing()
@@ -61,10 +61,10 @@ def of_jobs(jobs: Iterable[Job]) -> list[Cell]:
 
 
 def of_folders(paths: Iterable[Path]) -> list[Cell]:
-    """A cell of each run folder, or of each run folder in a folder.
+    """One cell per run folder; a folder of run folders gives one cell for each of them.
 
     Raises:
-        InputError: a path is no folder, or there is no run in it.
+        InputError: a path is not a folder, or there is no run in it.
     """
     found = []
     for path in paths:
@@ -73,7 +73,7 @@ def of_folders(paths: Iterable[Path]) -> list[Cell]:
         inside = sorted(file.parent for file in path.glob("*/config.yaml"))
         folders = [path] if (path / "config.yaml").is_file() else inside
         if not folders:
-            raise InputError(f"runs={path}: holds no run (a folder with config.yaml), nor does any folder in it.")
+            raise InputError(f"runs={path}: holds no run (a folder with config.yaml); neither do the folders in it.")
         found += [_of_folder(RunFolder(folder)) for folder in folders]
     return found
 
@@ -86,7 +86,7 @@ def _of_folder(folder: RunFolder) -> Cell:
 
 
 def flat(config: DictConfig) -> dict[str, Any]:
-    """Dotted keys to values of what a config asks for, without the circumstances."""
+    """What a config asks for, as dotted key -> value, without the keys that do not change a result."""
     found: dict[str, Any] = {}
 
     def walk(node: Any, prefix: str) -> None:
@@ -101,7 +101,7 @@ def flat(config: DictConfig) -> dict[str, Any]:
 
 
 def differing(cells: Sequence[Cell]) -> list[str]:
-    """The keys in which cells differ, but for the seed and the variants, which are rows of their own."""
+    """The keys in which cells differ, except the seed, and the variants, which have rows of their own."""
     contents = [cell.content for cell in cells if cell.content]
     keys = dict.fromkeys(key for content in contents for key in content)
     return [
@@ -114,9 +114,10 @@ def differing(cells: Sequence[Cell]) -> list[str]:
 
 
 def labels(cells: Sequence[Cell]) -> list[str]:
-    """What is peculiar to each cell but its seed, in few words; equal for cells that differ in the seed alone.
+    """A short label of what distinguishes each cell; cells that differ only in the seed have equal labels.
 
-    A group whose name differs is named so; its other keys are mentioned only where they differ under an equal name.
+    If the names of a group differ, the label holds the name. It holds other keys of the group only if they differ
+    between cells with the same name.
     """
     keys = differing(cells)
     named = [key.removesuffix(".name") for key in keys if key.count(".") == 1 and key.endswith(".name")]
@@ -146,12 +147,12 @@ def labels(cells: Sequence[Cell]) -> list[str]:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a cell's scores are made of.
+    """The counts from which a cell's scores are computed.
 
     Attributes:
         ids: of the N images.
         matrices: variant to (N, C, C), rows the truth.
-        trimaps: variant to (N, len(RADII), 2, C); empty where they were not counted.
+        trimaps: variant to (N, len(RADII), 2, C); empty if they were not counted.
     """
 
     ids: list[str]
@@ -173,5 +174,5 @@ def read_counts(folder: RunFolder) -> Counts:
             with np.load(folder.trimaps, allow_pickle=False) as file:
                 trimaps = {key: file[key] for key in file.files if key != "ids"}
         return Counts([str(image) for image in matrices.pop("ids")], matrices, trimaps)
-    except Exception as error:  # zip and NumPy raise whatever damaged bytes lead to
+    except Exception as error:  # on damaged bytes, zip and NumPy may raise anything
         raise InputError(f"{folder.path}: its counts per image cannot be read ({error}); score it again.") from error

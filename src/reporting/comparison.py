@@ -1,4 +1,4 @@
-"""The comparison of rows: scores with intervals, differences to a baseline, and what may be said of them. No torch."""
+"""The comparison of rows: scores with intervals, differences to a baseline, and verdicts. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ class Row:
     """One line of a table.
 
     Attributes:
-        network: what is peculiar to the training; empty if there is one only.
-        variant: how labels were made of its logits.
+        network: what distinguishes the training; empty if there is only one.
+        variant: how labels were made from the network's logits.
         cells: one per seed, done or not.
-        estimate: of the scores named in `SCORES`; None where no cell is done.
-        difference: the same to the baseline; None for the baseline and where it was scored on other images.
-        p: of the difference of mIoU, corrected for the number of rows.
+        estimate: of the scores named in `SCORES`; None if no cell is done.
+        difference: to the baseline, of the same scores; None for the baseline, and if the baseline has other images.
+        p: p-value of the mIoU difference, corrected for the number of rows.
         verdict: "better", "worse", "not separable", or empty.
     """
 
@@ -47,17 +47,17 @@ class Row:
 
 @dataclass
 class Comparison:
-    """A table and what must be known of it.
+    """A table, and what its reader must know.
 
     Attributes:
         name: of the table.
-        question: that it answers.
+        question: the question that it answers.
         rows: in the order of the sweep.
         baseline: what the others are compared with; None if nothing is done.
         cells: all runs, done or not.
         facts: data, protocol, number of images and the like, for the reader.
-        notes: sentences that limit what the table says.
-        resamples: of the bootstrap.
+        notes: sentences on the limits of the table.
+        resamples: number of resamples of the bootstrap.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Comparison:
     resamples: int = 0
 
     def label(self, row: Row) -> str:
-        """What tells a row from the others."""
+        """The text that distinguishes a row from the others."""
         several_networks = len({one.network for one in self.rows}) > 1
         several_variants = len({one.variant for one in self.rows}) > 1
         parts = [row.network] if several_networks else []
@@ -78,17 +78,18 @@ class Comparison:
 
 
 def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | None, resamples: int) -> Comparison:
-    """Make the rows of runs, and compare each with the baseline.
+    """Make rows from runs, and compare each row with the baseline.
 
     Args:
         cells: the runs.
         name: of the table.
-        question: that it answers.
-        baseline: label or variant of a row; a variant is looked for beside each row. None: the first row.
-        resamples: of the images.
+        question: the question that it answers.
+        baseline: label or variant of a row; a variant means, for each row, that variant of the same network. None: the
+            first row.
+        resamples: how often the images are drawn again.
 
     Raises:
-        InputError: no such baseline, seeds of a row were scored on different images, or counts cannot be read.
+        InputError: the baseline is unknown, the seeds of a row have different images, or counts cannot be read.
     """
     counts = {id(cell): read_counts(cell.scored) for cell in cells if cell.is_done and cell.scored is not None}
     rows = _rows(cells, counts)
@@ -99,10 +100,10 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
 
 
 def _rows(cells: Sequence[Cell], counts: dict[int, Counts]) -> list[Row]:
-    """Rows in the order of the cells; of runs with equal networks, variants and seeds the first with scores counts."""
+    """Rows in the order of the cells. Of runs with equal network, variant and seed, the first with scores counts."""
     networks = labels(cells)
     found: dict[tuple[str, str], dict[int, Cell]] = {}
-    by_network: dict[str, dict[str, None]] = {}  # to its variants, in order
+    by_network: dict[str, dict[str, None]] = {}  # network -> its variants, in order
     for cell, network in zip(cells, networks, strict=True):
         by_network.setdefault(network, {}).update(dict.fromkeys(_variants(cell, counts)))
     for cell, network in zip(cells, networks, strict=True):
@@ -114,14 +115,14 @@ def _rows(cells: Sequence[Cell], counts: dict[int, Counts]) -> list[Row]:
 
 
 def _variants(cell: Cell, counts: dict[int, Counts]) -> list[str]:
-    """Those it was scored with, or will be."""
+    """The variants that the cell was or will be scored with."""
     if id(cell) in counts:
         return list(counts[id(cell)].matrices)
     return list(dict.fromkeys(key.split(".")[1] for key in cell.content if key.startswith("variants.")))
 
 
 def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> None:
-    """Fill in the statistics of the rows, those that were scored on the same images with the same resamples."""
+    """Fill in the statistics of the rows; rows that were scored on the same images share resamples."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.done:
@@ -166,7 +167,7 @@ def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
 
 
 def _means(classes: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Which ratios each of `SCORES` is the mean of: of C classes, all pixels, C classes in each trimap."""
+    """Which ratios are averaged in each of `SCORES`; the ratios: C classes, all pixels, C classes per trimap."""
     blocks = [slice(0, classes), slice(classes, classes + 1)]
     blocks += [slice(classes + 1 + k * classes, classes + 1 + (k + 1) * classes) for k in range(len(RADII))]
     member = np.zeros((blocks[-1].stop, len(SCORES)), dtype=bool)
@@ -177,7 +178,7 @@ def _means(classes: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
 
 
 def _find(rows: list[Row], wanted: str | None, beside: Row) -> Row:
-    """The baseline of a row: the variant of that name of the same network, else the network of that name."""
+    """The baseline of a row: the same network's variant with the wanted name, else the network with that name."""
     if wanted is None:
         return rows[0]
     same = [row for row in rows if row.variant == wanted and row.network == beside.network]
@@ -187,13 +188,13 @@ def _find(rows: list[Row], wanted: str | None, beside: Row) -> Row:
     if not found:
         names = dict.fromkeys([*(row.network for row in rows), *(row.variant for row in rows)])
         raise InputError(
-            f"baseline={wanted}: no row is called so; there are {', '.join(name for name in names if name)}."
+            f"baseline={wanted}: no row has this name; there are {', '.join(name for name in names if name)}."
         )
     return found[0]
 
 
 def _facts(cells: Sequence[Cell], counts: dict[int, Counts]) -> dict[str, str]:
-    """What must be equal, or is listed, of all runs."""
+    """Facts about all runs: data, protocol, number of images, fingerprints, versions."""
     facts: dict[str, set[str]] = {}
     for cell in cells:
         if not cell.is_done or cell.scored is None:
@@ -214,15 +215,15 @@ def _notes(rows: list[Row], cells: Sequence[Cell], counts: dict[int, Counts]) ->
     facts = _facts(cells, counts)
     for key in ("data", "protocol", "fingerprint of val"):
         if "," in facts.get(key, ""):
-            notes.append(f"The rows differ in {key} ({facts[key]}): they are no answer to one question.")
+            notes.append(f"The rows differ in {key} ({facts[key]}), so they do not answer the same question.")
     images = min((len(found.ids) for found in counts.values()), default=0)
     if 0 < images < 100:
         notes.append(
-            f"Only {images} images: intervals of a single row are too narrow where classes have few of them; those of "
-            "differences hold."
+            f"Only {images} images: the intervals of single rows are too narrow if classes have few images; the "
+            "intervals of differences are reliable."
         )
     if any(len(row.done) == 1 for row in rows):
-        notes.append("One seed: the interval is that of the choice of images; training again would add to it.")
+        notes.append("One seed: the interval covers only the choice of images; training again would widen it.")
     for run in [cell.run for cell in cells if cell.is_done and cell.run is not None]:
         length = (run.read_ending() or {}).get("training", {})
         if str(length.get("stopped")).startswith("trainer.max_time"):

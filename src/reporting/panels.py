@@ -1,4 +1,4 @@
-"""Pictures of one image: itself, the truth, what each variant makes of it, and where that is wrong."""
+"""Pictures of one image: the image, the truth, the labels of each variant, and their errors."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: tu
         classes: names, for the legend.
 
     Returns:
-        RGB picture. Void is white; errors are red, right is grey.
+        RGB picture. Void is white, errors are red, correct pixels are grey.
     """
     known = target != VOID
     columns = [("image", rgb, "truth", overlay(rgb, target))]
@@ -87,7 +87,7 @@ def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], cl
 def _legend(
     labels: list[int], classes: tuple[str, ...], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> tuple[list[tuple[int, int, int]], int]:
-    """Where each label goes, (label, x, line), and the number of lines."""
+    """Position of each label, (label, x, line), and the number of lines."""
     found, x, line = [], _GAP, 0
     for label in labels:
         needed = 30 + int(font.getlength(classes[label]))

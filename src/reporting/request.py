@@ -1,4 +1,4 @@
-"""What a report is asked for: the runs of a table, of any sweep, or in given folders."""
+"""The question of a report: about the runs of a table, of any sweep, or in given folders."""
 
 import shlex
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from src.runs.jobs import expand
 
 @dataclass(frozen=True)
 class Question:
-    """A comparison that was asked for.
+    """A requested comparison.
 
     Attributes:
         name: for files and titles.
         text: the question in words.
-        baseline: what the rows are compared with; None is the first.
+        baseline: the row that others are compared with; None: the first.
         cells: the runs.
-        commands: that make the runs.
+        commands: those that make the runs.
     """
 
     name: str
@@ -42,7 +42,7 @@ def asked(config: DictConfig) -> Question:
     """The question of a config composed from `conf/report.yaml`.
 
     Raises:
-        InputError: nothing is asked, options that make no sweep, or folders without runs.
+        InputError: nothing is asked, the options make no sweep, or the folders hold no runs.
     """
     words = [str(word) for word in config.options]
     if len(words) == 1 and words[0].startswith("runs="):
@@ -63,7 +63,7 @@ def of_sweep(
     text: str | None = None,
     baseline: str | None = None,
 ) -> Question:
-    """The question of a sweep's cells, made by the words of one command line; a table's own unless told otherwise."""
+    """The question about the cells of a sweep, which `words` make; title and text are the table's own unless given."""
     content = next((cell.content for cell in cells if cell.content), {})
     chosen = dict(word.partition("=")[::2] for word in words).get("table")
     table = read_table(chosen) if chosen else {}
@@ -84,7 +84,7 @@ def read_table(name: str) -> dict[str, str]:
 
 
 def of_runs(paths: list[Path], config: DictConfig) -> Question:
-    """The question of the runs in folders."""
+    """The question about the runs in some folders."""
     cells = of_folders(paths)
     name = config.title or "-".join(path.name for path in paths)[:60]
     text = config.question or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"

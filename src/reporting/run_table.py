@@ -1,4 +1,4 @@
-"""What a finished run shows on the screen, from the content of its `results.json`."""
+"""The table of a finished run on the screen, from its `results.json`."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def variants_table(results: dict[str, Any]) -> Table:
 
 
 def show(folder: RunFolder, console: Console) -> None:
-    """The table of a folder with results, and where the files are."""
+    """Print the table of a folder with results, and the paths of its files."""
     results = folder.read_results()
     title = f"{results['images']} images of {results['data']}, protocol {results['protocol']}"
     crf = f", CRF {results['crf']['name']}" if results["crf"]["effective_sigma_rgb"] else ""

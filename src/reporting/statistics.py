@@ -1,18 +1,19 @@
-"""How sure a table can be: bootstrap over images, spread over seeds, paired differences. Pure NumPy.
+"""How certain a table is: bootstrap over images, spread over seeds, paired differences. Pure NumPy.
 
 Images. A data-set score is a mean of ratios of sums over images (IoU of a class: hits over union). Images are drawn
-with replacement, the same draws for every row, so that differences are paired (Efron and Tibshirani 1993, ch. 13).
-Rare classes, of which a mean over classes has many, need two things:
+with replacement, with the same draws for every row, so differences are paired (Efron and Tibshirani 1993, ch. 13).
+Rare classes need two things:
 
-* A class that is in none of the drawn images keeps its estimate; dropping it would change what the mean is over.
-  Drawing within strata of images by their rarest class keeps every class too, but covers less often than it claims
-  (`make bench-coverage`): a stratum of n images shows (n - 1)/n of its variance, and strata of rare classes are small.
-* The residual of an image in a ratio with estimate q, hit - q * union, is divided by sqrt(1 - h), h being its share of
-  all union: an image that makes up most of a class pulls the estimate to itself and hides its own error (Davison and
-  Hinkley 1997, sec. 6.3).
+* A class that is in none of the drawn images keeps its estimate. Without it, the mean would be over other classes.
+  Drawing within strata (images grouped by their rarest class) keeps every class too, but its intervals hold the truth
+  less often than they claim (`make bench-coverage`): a stratum of n images shows (n - 1)/n of its variance, and strata
+  of rare classes are small.
+* The residual of an image in a ratio with estimate q is hit - q * union. It is divided by sqrt(1 - h), where h is the
+  image's share of the whole union. Otherwise an image that makes up most of a class pulls the estimate to itself and
+  hides its own error (Davison and Hinkley 1997, sec. 6.3).
 
-Seeds. Two to five are too few to draw from, so the upper level of the hierarchy is Student's t around their mean,
-joined with the draws of the lower level (`_with_seeds`). One seed says nothing about training again.
+Seeds. Two to five seeds are too few to draw from. So the upper level of the hierarchy is Student's t around their mean,
+added to the draws of the lower level (`_with_seeds`). One seed says nothing about training again.
 """
 
 from collections.abc import Sequence
@@ -23,18 +24,18 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 _CHUNK = 500  # resamples at a time: 3 MB of counts for 1,449 images
-_LEAST = 0.1  # of 1 - h: an image that is all of a class has no residual anyway
+_LEAST = 0.1  # smallest 1 - h: an image that holds all of a class has residual 0 anyway
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one row was scored from.
+    """The counts behind the scores of one row.
 
     Attributes:
         numerator: (S, N, K) of S seeds, N images and K ratios.
         denominator: (S, N, K).
-        means: (K, G) bool; score g is the mean of the ratios it names whose denominator is not 0 over all images.
-        seeds: names of the S seeds; rows with equal ones are paired by seed.
+        means: (K, G) bool; score g is the mean of its ratios whose denominator, summed over all images, is not 0.
+        seeds: names of the S seeds; rows with equal seeds are paired by seed.
     """
 
     numerator: npt.NDArray[np.float32]
@@ -49,9 +50,9 @@ class Estimate:
 
     Attributes:
         value: mean over seeds.
-        low: of the 95 % interval.
-        high: of the same.
-        seeds_sd: standard deviation over seeds; NaN with one.
+        low: lower end of the 95 % interval.
+        high: upper end of the 95 % interval.
+        seeds_sd: standard deviation over seeds; NaN with one seed.
     """
 
     value: Array
@@ -72,7 +73,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Draws:
-    """Scores of a row on the data, (S, G), and on each of R resamples of the images, (R, S, G)."""
+    """Scores of a row: on the data, (S, G), and on each of R resamples of the images, (R, S, G)."""
 
     point: Array
     resampled: npt.NDArray[np.float32]
@@ -83,12 +84,12 @@ def bootstrap(rows: Sequence[Sample], *, resamples: int, seed: int = 0) -> list[
     """Scores of every row on the same resamples of the images.
 
     Args:
-        rows: with the same N images in the same order.
+        rows: all with the same N images in the same order.
         resamples: R.
         seed: of the draws.
 
     Raises:
-        ValueError: rows of different numbers of images.
+        ValueError: the rows have different numbers of images.
     """
     if len({row.numerator.shape[1] for row in rows}) > 1:
         raise ValueError("rows were scored on different numbers of images and cannot share resamples")
@@ -106,7 +107,7 @@ def bootstrap(rows: Sequence[Sample], *, resamples: int, seed: int = 0) -> list[
 
 
 class _Prepared:
-    """A sample with its point estimates and its residuals corrected for leverage."""
+    """A sample with its point estimates, and its residuals corrected for leverage."""
 
     def __init__(self, row: Sample) -> None:
         numerator, denominator = row.numerator.astype(np.float64), row.denominator.astype(np.float64)
@@ -140,9 +141,9 @@ def _counts(images: int, resamples: int, random: np.random.Generator) -> npt.NDA
 
 
 def estimate(row: Draws, *, level: float = 0.95) -> Estimate:
-    """Mean over seeds with an interval that holds the choice of images and, from two seeds on, that of the seed.
+    """Mean over seeds, with an interval for the choice of images and, from two seeds on, also for the choice of seeds.
 
-    Scores are fractions: with two or three seeds Student's t reaches beyond 0 and 1, the interval does not.
+    Scores are fractions: with two or three seeds, Student's t can exceed 0 and 1, so the interval is clipped.
     """
     spread = _sd(row.point)
     draws = _with_seeds(row.resampled.mean(1), [(spread, len(row.seeds))])
@@ -151,7 +152,7 @@ def estimate(row: Draws, *, level: float = 0.95) -> Estimate:
 
 
 def difference(row: Draws, baseline: Draws, *, level: float = 0.95) -> Difference:
-    """Row minus baseline, paired by image, and by seed where both have the same seeds (else Welch's way for seeds)."""
+    """Row minus baseline, paired by image, and by seed if both have the same seeds (else seeds as in Welch's test)."""
     if row.seeds == baseline.seeds:
         draws = (row.resampled - baseline.resampled).mean(1)
         spreads = [(_sd(row.point - baseline.point), len(row.seeds))]
@@ -164,7 +165,7 @@ def difference(row: Draws, baseline: Draws, *, level: float = 0.95) -> Differenc
 
 
 def holm(p: npt.ArrayLike) -> Array:
-    """P-values adjusted for their number (Holm 1979): significant at level a where the result is below a."""
+    """P-values adjusted for their number (Holm 1979): significant at level a if the result is below a."""
     values = np.asarray(p, dtype=np.float64)
     order = np.argsort(values)
     steps = (len(values) - np.arange(len(values))) * values[order]
@@ -174,14 +175,14 @@ def holm(p: npt.ArrayLike) -> Array:
 
 
 def verdict(value: float, p: float, *, level: float = 0.05) -> str:
-    """What a corrected p-value says of a difference: "better", "worse" or "not separable"."""
+    """The verdict on a difference from its corrected p-value: "better", "worse" or "not separable"."""
     if not p < level:
         return "not separable"
     return "better" if value > 0 else "worse"
 
 
 def _sd(point: Array) -> Array:
-    """(G,) over seeds; NaN with one."""
+    """(G,) standard deviation over seeds; NaN with one seed."""
     if len(point) < 2:
         return np.full(point.shape[1], np.nan)
     return np.asarray(point.std(0, ddof=1))
@@ -190,12 +191,13 @@ def _sd(point: Array) -> Array:
 def _with_seeds(draws: npt.NDArray[np.float32], spreads: list[tuple[Array, int]]) -> Array:
     """(R, G) draws of the images alone, widened by the standard errors of means over seeds.
 
-    To each draw comes a normal one of the seeds' error, and their sum is stretched as Student's t with the degrees of
-    freedom of the whole (Satterthwaite 1946; the images' are many): exactly t if only seeds vary, none if only images.
+    A normal draw of the seeds' error is added to each draw. The sum is stretched as Student's t with the degrees of
+    freedom of the whole (Satterthwaite 1946; images count as many degrees). If only seeds vary, the result is exactly
+    t; if only images vary, nothing is stretched.
 
     Args:
         draws: of a score or difference.
-        spreads: standard deviations (G,) and numbers of the seeds of each independent mean in it.
+        spreads: for each independent mean in it, the standard deviations (G,) and the number of seeds.
     """
     found = draws.astype(np.float64)
     known = [(np.nan_to_num(spread) ** 2 / count, count - 1) for spread, count in spreads if count > 1]

@@ -44,7 +44,7 @@ def test_the_baseline_is_chosen_by_name(runs):
     table = table_of(runs, baseline="focal")
     assert table.label(table.baseline) == "focal"
     assert [row.verdict for row in table.rows] == ["better", ""]
-    with pytest.raises(InputError, match=r"baseline=dise: no row is called so; there are dice, focal, none"):
+    with pytest.raises(InputError, match=r"baseline=dise: no row has this name; there are dice, focal, none"):
         table_of(runs, baseline="dise")
 
 

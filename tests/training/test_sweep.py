@@ -28,7 +28,9 @@ def test_a_failing_job_leaves_the_others_alone_and_stays_in_the_table(tmp_path):
     (failed,) = (line for line in done.stdout.splitlines() if "FAILED" in line)
     assert "recipe.batch_size=64" in failed and "use recipe.batch_size=8 or less" in failed and "log.txt" in failed
     assert done.stderr == "error: 1 of 2 jobs failed; the same command tries them again.\n"
-    assert "python -m src.report" in done.stdout and "no row is called so" in done.stdout  # the baseline was swept away
+    assert (
+        "python -m src.report" in done.stdout and "no row has this name" in done.stdout
+    )  # the baseline was swept away
 
     report = warm_run("report", *words, "resamples=200", "baseline=batch_size 4", cwd=tmp_path)
     assert "| batch_size 64 | 0 of 1 | missing" in (tmp_path / "reports" / "losses-shapes" / "table.md").read_text()

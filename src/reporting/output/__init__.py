@@ -1,1 +1,1 @@
-"""A comparison as text, page, figures, and on W&B."""
+"""A comparison as text, as a page, as figures, and on W&B."""

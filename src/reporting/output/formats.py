@@ -18,7 +18,7 @@ _STYLES = {"better": "green", "worse": "red"}
 
 
 def percent(value: float, digits: int = 2) -> str:
-    """A fraction in per cent; a dash where there is none."""
+    """A fraction in per cent; a dash for NaN."""
     return "–" if math.isnan(value) else f"{100 * value:.{digits}f}"
 
 
@@ -30,7 +30,7 @@ def interval(found: Estimate | Difference, score: int, *, sign: bool = False) ->
 
 
 def p_value(p: float) -> str:
-    """Three digits, or that it is smaller."""
+    """A p-value with three digits, or "<0.001"."""
     return "" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -60,11 +60,11 @@ HEADINGS = (
     *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p (Holm)", "verdict", "pixel accuracy %"),
     *(f"{radius} px" for radius in RADII),
 )
-_TRIMAP_NOTE = "mIoU % within so many px of a boundary of the truth"
+_TRIMAP_NOTE = "mIoU % within this distance (px) of a boundary of the truth"
 
 
 def shown(table: Comparison) -> list[int]:
-    """Which of `HEADINGS` say anything: no spread without several seeds, no trimaps where none were counted."""
+    """Indices of the useful `HEADINGS`: no spread without several seeds, no trimaps if none were counted."""
     done = [row.estimate for row in table.rows if row.estimate is not None]
     seeds = any(not np.isnan(found.seeds_sd[0]) for found in done)
     near = any(not np.isnan(found.value[SCORES.index(name)]) for found in done for name in TRIMAPS)
@@ -72,7 +72,7 @@ def shown(table: Comparison) -> list[int]:
 
 
 def screen(table: Comparison, width: int) -> Table:
-    """For a terminal of so many characters: what matters most, and more where there is room."""
+    """The table for a terminal of `width` characters: the main columns, and more if there is room."""
     room = {78: (0, 2, 6), 105: (0, 2, 4, 6), 135: (0, 1, 2, 4, 5, 6)}
     fitting: Sequence[int] = next((columns for most, columns in room.items() if width < most), range(8))
     picked = [k for k in shown(table) if k in fitting]
@@ -82,7 +82,7 @@ def screen(table: Comparison, width: int) -> Table:
         drawn.add_column(HEADINGS[k], justify="left" if left else "right", no_wrap=k > 0)
     for row in table.rows:
         cells = columns(table, row)
-        cells[0] = cells[0].replace("_", " ")  # where lines may break
+        cells[0] = cells[0].replace("_", " ")  # so that lines can break
         drawn.add_row(*(cells[k] for k in picked), style=_STYLES.get(row.verdict))
     return drawn
 
@@ -116,20 +116,20 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def caption(table: Comparison) -> str:
-    """What the numbers are, in two or three sentences."""
+    """A short text that explains the numbers."""
     facts = table.facts
     baseline = table.label(table.baseline) if table.baseline is not None else "none"
     return (
         f"{facts.get('images', '0')} images of {facts.get('data', 'no data')}, protocol {facts.get('protocol', '-')}. "
-        f"In brackets 95 % intervals from {table.resamples:,} resamples of the images, with the spread of the seeds "
-        f"where there are several. Differences of mIoU are paired by image to the baseline ({baseline}); p is "
-        f"corrected for the number of rows (Holm), and a row is better or worse where p < 0.05, which asks for more "
-        f"than that its own interval leaves out 0. Last columns: {_TRIMAP_NOTE}."
+        f"Brackets hold 95 % intervals from {table.resamples:,} resamples of the images; with several seeds, they "
+        f"include the spread of the seeds. Differences of mIoU are to the baseline ({baseline}), paired by image. p is "
+        f"corrected for the number of rows (Holm). A row is better or worse if p < 0.05; this is stricter than an "
+        f"interval without 0. Last columns: {_TRIMAP_NOTE}."
     )
 
 
 def csv_text(table: Comparison) -> str:
-    """Every score of every row with its interval and difference, as fractions; a line per row and score."""
+    """Every score of every row with its interval and difference, as fractions; one line per row and score."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
@@ -179,7 +179,7 @@ def _escaped(text: str) -> str:
 
 
 def summary(table: Comparison) -> list[str]:
-    """What may be said, in words that follow the marks; at most a sentence per verdict."""
+    """The verdicts in words; at most one sentence per verdict."""
     if table.baseline is None or not any(row.done for row in table.rows):
         return ["Nothing is scored yet."]
     sentences = []

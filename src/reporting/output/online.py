@@ -1,4 +1,4 @@
-"""A comparison on Weights & Biases: the table and its figures as a run, and a saved view of the runs behind it."""
+"""A comparison on Weights & Biases: the table and its figures as a run, and a saved view of the compared runs."""
 
 import json
 import math
@@ -18,7 +18,7 @@ _SHOWN = ("miou", "pixel_accuracy", *TRIMAPS)
 
 
 def publish(table: Comparison, figures: dict[str, Figure], folder: Path, config: DictConfig) -> None:
-    """Log a report whose files are written, and make a view of its runs: on W&B with a key, else as a file."""
+    """Log a written report, and make a view of its runs: on W&B if there is a key, else as a file."""
     pictures = []
     for name, figure in figures.items():
         pictures.append(folder / f"{name}.png")
@@ -33,8 +33,8 @@ def publish(table: Comparison, figures: dict[str, Figure], folder: Path, config:
     if mode_of(config) == "online":
         _save(view, config, entity)
     else:
-        print(f"W&B: offline; the view that would be saved is described in {folder / 'workspace.json'}. With a key,")
-        print(f"wandb sync the folders runs/*/wandb/offline-* and {folder}/wandb/offline-*, then report again.")
+        print(f"W&B: offline, so the view is only described, in {folder / 'workspace.json'}. Once you have a key, type")
+        print(f"wandb sync runs/*/wandb/offline-* {folder}/wandb/offline-*, then make the report again.")
 
 
 def _values(table: Comparison) -> tuple[list[str | int], list[list[Any]]]:
@@ -61,7 +61,7 @@ def _values(table: Comparison) -> tuple[list[str | int], list[list[Any]]]:
 
 
 def view_of(table: Comparison) -> dict[str, Any]:
-    """A W&B workspace in plain words: sections of panels, each a kind, a title and the metrics it shows."""
+    """A W&B workspace as plain values: sections of panels; a panel has a kind, a title and its metrics."""
     variants = list(dict.fromkeys(row.variant for row in table.rows))
     scores = [f"test/miou/{variant}" for variant in variants]
     return {
@@ -81,18 +81,18 @@ def view_of(table: Comparison) -> dict[str, Any]:
 
 
 def _save(view: dict[str, Any], config: DictConfig, entity: str) -> None:
-    """Save the view as a workspace of the project; says what is missing if it cannot."""
+    """Save the view as a workspace of the project, or print what is missing for that."""
     try:
         import wandb_workspaces.reports.v2 as panels
         import wandb_workspaces.workspaces as workspaces
     except ImportError:
-        print("W&B: for a saved workspace of these runs: pip install 'wandb-workspaces'", file=sys.stderr)
+        print("W&B: to save a workspace of these runs, type: pip install 'wandb-workspaces'", file=sys.stderr)
         return
     print(f"W&B: saved view {_workspace(view, config, entity, workspaces, panels).save().url}")
 
 
 def _workspace(view: dict[str, Any], config: DictConfig, entity: str, workspaces: Any, panels: Any) -> Any:
-    """The view as wandb-workspaces has it."""
+    """The view as an object of wandb-workspaces."""
     kinds = {
         "line": lambda panel: panels.LinePlot(title=panel["title"], x="epoch", y=panel["metrics"]),
         "bar": lambda panel: panels.BarPlot(title=panel["title"], metrics=panel["metrics"]),

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing else: no network, no other file."""
+"""A comparison as one HTML page that needs no network and no other file."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ from src.scoring.metrics import image_miou
 _TITLES = {
     "forest": ("How large the differences are, and how sure", "A row whose interval crosses 0 is not separable."),
     "boundaries": ("Near boundaries", "Where a CRF or a fusion rule moves pixels: close to the edges of objects."),
-    "classes": ("Per class", "The number is IoU in per cent, the colour its change to the baseline."),
+    "classes": ("Per class", "The numbers are IoU in per cent; the colours are the change to the baseline."),
     "curves": ("Training", "Each line is a seed."),
 }
 
@@ -36,7 +36,7 @@ class Picture:
 
 
 def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]) -> str:
-    """The page as text; `commands` make the runs."""
+    """The page as HTML text; `commands` are those that make the runs."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -60,7 +60,7 @@ def _texts(table: Comparison) -> list[tuple[Row, list[str], list[str]]]:
 
 
 def _sort_keys(table: Comparison, row: Row) -> list[str]:
-    """What each column is sorted by: numbers where there are any."""
+    """The sort key of each column: a number if there is one."""
     if row.estimate is None:
         return ["" for _ in formats.HEADINGS]
     found = [math.nan, len(row.done), row.estimate.value[0], row.estimate.seeds_sd[0]]
@@ -79,7 +79,7 @@ def _svg(name: str, figure: Figure) -> str:
 
 
 def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
-    """Per class its IoU with interval in each row; classes that do not occur are left out."""
+    """Per class, the IoU with interval of each row; classes that do not occur are left out."""
     rows = [row for row in table.rows if row.estimate is not None]
     found = []
     for name in VOC_CLASSES:
@@ -91,7 +91,7 @@ def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
 
 
 def _pictures(table: Comparison) -> list[tuple[str, list[Picture]]]:
-    """Per row the pictures of its first seed."""
+    """Per row, the pictures of its first seed."""
     found = {table.label(row): _of_row(row.done[0], row.variant) for row in table.rows if row.done}
     return [(label, pictures) for label, pictures in found.items() if pictures]
 
@@ -109,7 +109,7 @@ def _of_row(cell: Cell, variant: str) -> list[Picture]:
 
 
 def _extremes(cell: Cell, variant: str) -> dict[str, tuple[str, float]]:
-    """Id and score of the images on which a variant is best and worst, as those drawn."""
+    """Id and score of the images on which a variant is best and worst; the same images as `Extremes` has drawn."""
     assert cell.scored is not None
     counts = read_counts(cell.scored)
     score = image_miou(counts.matrices[variant])
@@ -126,7 +126,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _differences(cells: list[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Names of the distinct configs, and per key that differs the value in each."""
+    """Names of the distinct configs, and for each key that differs, its value in each config."""
     keys = differing(cells)
     distinct: dict[tuple[str, ...], str] = {}
     for cell in cells:
@@ -138,7 +138,7 @@ def _differences(cells: list[Cell]) -> tuple[list[str], list[tuple[str, list[str
 
 
 def _own_commands(cells: list[Cell]) -> list[str]:
-    """For runs that were named by their folders: how to score each again."""
+    """Commands that score runs again, for runs that the user named by folder."""
     return [
         f"python -m src.evaluate run={c.run.path}" for c in cells if not c.options and c.run and c.run.best.exists()
     ]

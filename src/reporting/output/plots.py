@@ -1,4 +1,4 @@
-"""Figures of a comparison: readable in print, in colours that the colour-blind tell apart (Okabe and Ito 2008)."""
+"""Figures of a comparison: readable in print, colours that colour-blind readers can separate (Okabe and Ito 2008)."""
 
 import csv
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _MOST_LINES = len(_COLOURS)
 
 
 def all_of(table: Comparison) -> dict[str, Figure]:
-    """Figures by file name; those that the runs give nothing for are left out."""
+    """Figures by file name; figures without data are left out."""
     with rc_context(_STYLE):
         found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
         return {name: figure for name, figure in {**found, "curves": curves(table)}.items() if figure is not None}
@@ -126,7 +126,7 @@ def boundaries(table: Comparison) -> Figure | None:
 
 
 def _telling(rows: list[Row]) -> list[Row]:
-    """As many rows as a figure can tell apart: the best and the worst of them."""
+    """As many rows as a reader can tell apart in a figure: the best and the worst ones."""
     if len(rows) <= _MOST_LINES:
         return rows
     half = _MOST_LINES // 2
@@ -135,7 +135,7 @@ def _telling(rows: list[Row]) -> list[Row]:
 
 
 def curves(table: Comparison) -> Figure | None:
-    """Training loss and validation mIoU over epochs: a line per seed, a colour per network."""
+    """Training loss and validation mIoU over epochs: one line per seed, one colour per network."""
     networks: dict[str, list[Path]] = {}
     for row in table.rows:
         for cell in row.cells:
@@ -169,7 +169,7 @@ def curves(table: Comparison) -> Figure | None:
 
 
 def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
-    """Epochs, counted from 1, and values of a metric, those epochs that have it."""
+    """Epochs, counted from 1, and values of a metric, for the epochs that have it."""
     epochs, values = [], []
     with suppress(OSError), path.open(newline="") as file:
         for row in csv.DictReader(file):

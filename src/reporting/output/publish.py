@@ -1,4 +1,4 @@
-"""A report on disk: Markdown, CSV, LaTeX, figures and one HTML page, each file whole or not there."""
+"""A report on disk: Markdown, CSV, LaTeX, figures and one HTML page, each file complete or absent."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from src.runs.folder import RunFolder
 def write(
     table: Comparison, commands: list[str], figures: dict[str, Figure], folder: Path, *, insert: str | None
 ) -> None:
-    """Write every format of a table into a folder, and into a Markdown file between its marks where one is named.
+    """Write every format of a table into a folder; if a Markdown file is named, also write the table between its marks.
 
     Raises:
         InputError: the folder cannot be written to, or the file has no marks for this table.
@@ -39,10 +39,10 @@ def write(
 
 
 def put_between_marks(file: Path, name: str, text: str) -> None:
-    """Replace what stands between `<!-- table: NAME -->` and the next `<!-- end -->` of a Markdown file.
+    """Replace the text between `<!-- table: NAME -->` and the next `<!-- end -->` of a Markdown file.
 
     Raises:
-        InputError: no such file, or no such marks in it.
+        InputError: the file or the marks are missing.
     """
     pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     try:
@@ -50,6 +50,6 @@ def put_between_marks(file: Path, name: str, text: str) -> None:
     except OSError as error:
         raise InputError(f"insert={file}: cannot be read ({error.strerror}).") from error
     if not pattern.search(content):
-        raise InputError(f"insert={file}: has no lines '<!-- table: {name} -->' and '<!-- end -->' to put it between.")
+        raise InputError(f"insert={file}: has no lines '<!-- table: {name} -->' and '<!-- end -->' around the table.")
     with replacing(file) as temporary:
         temporary.write_text(pattern.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], content, count=1))
