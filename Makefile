@@ -11,17 +11,17 @@ comma := ,
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed ## create the environment and install everything into it; a second call does nothing
+setup: $(VENV)/.installed ## make the environment and install everything into it; a second call does nothing
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
-	  { echo "error: $$($(PYTHON) --version) will not do: make PYTHON=/path/to/python3.10..3.13"; exit 1; }
+	  { echo "error: $$($(PYTHON) --version) is not supported; use: make PYTHON=/path/to/python3.10..3.13"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || \
-	  { echo "error: no environment could be made; on Debian and Ubuntu: apt install python3-venv"; rm -f $(RUN); exit 1; }
+	  { echo "error: cannot make an environment; on Debian and Ubuntu: apt install python3-venv"; rm -f $(RUN); exit 1; }
 	@echo "installing into $(VENV); torch is large, this takes minutes"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[reference]' \
-	  || echo "pydensecrf could not be built (no C++ compiler?): all works but crf.engine=pydensecrf and its tests"
+	  || echo "pydensecrf could not be built (no C++ compiler?); only crf.engine=pydensecrf and its tests need it"
 	@touch $@
 
 demo: setup ## train and score a small network on generated images, and report on it: two minutes on two cores
@@ -38,7 +38,7 @@ INTO := insert=experiments/README.md
 TABLES = set -e; $(foreach table,$(1),$(RUN) -m src.train table=$(table) $(2) $(OPTIONS) $(ARGS) || status=1; \
   $(RUN) -m src.report table=$(table) $(2) $(OPTIONS) $(ARGS) $(3) > /dev/null;) exit $${status:-0}
 
-tables: tables-$(DATA) ## make the tables of experiments/, or what is missing: DATA=demo (default), sample or voc2012
+tables: tables-$(DATA) ## make what is missing of the tables in experiments/: DATA=demo (default), sample or voc2012
 
 tables-demo: setup
 	@$(call TABLES,losses crf_fusion,backbone=resnet18,$(INTO))
@@ -62,7 +62,7 @@ test: lint test-only ## all tests, linters and type checks
 test-only: setup ## all tests, without linters
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# A pyenv shim is on the PATH for every version, but starts only the chosen ones: so each candidate must answer.
+# pyenv puts a shim for every version on the PATH, but only the chosen versions start: so each candidate must answer.
 PYENV_ROOT ?= $(HOME)/.pyenv
 test-pythons: ## all tests on each of Python 3.10 to 3.13 that is found (PATH, pyenv), each in its .venv-3.X
 	@results=; for version in 3.10 3.11 3.12 3.13; do \
@@ -88,21 +88,21 @@ lint: setup ## style, format, types, and which room may import which
 reference: setup ## write docs/reference.md from the comments in conf/
 	$(RUN) docs/reference.py
 
-bench: setup ## one table of all ratios: input, step, scoring, memory, start, beside torchvision and others
+bench: setup ## one table of all ratios to torchvision and others: input, step, scoring, memory, start
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(RUN) -m benchmarks $(ARGS)
 
-bench-crf: setup ## the dense CRF beside pydensecrf, on real images from SEGLAB_SAMPLE
+bench-crf: setup ## compare the dense CRF with pydensecrf, on real images from SEGLAB_SAMPLE
 	$(RUN) -m benchmarks.crf $(ARGS)
 	$(RUN) -m benchmarks.crf_compile
 
-bench-coverage: setup ## how often the tables' intervals hold the truth, by simulation
+bench-coverage: setup ## simulate how often the tables' intervals hold the truth
 	$(RUN) -m benchmarks.coverage $(ARGS)
 
-bench-report: setup ## how long a report takes on counts of all of VOC2012 val
+bench-report: setup ## measure how long a report takes on counts of all of VOC2012 val
 	$(RUN) -m benchmarks.report $(ARGS)
 
-test-slow: setup ## what takes minutes: submitit's local executor and a local Ray, which this installs; two processes on real images
+test-slow: setup ## tests that take minutes: submitit's local executor and a local Ray (installs both), two processes on images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
 	$(RUN) -m pytest -m slow $(ARGS)
 

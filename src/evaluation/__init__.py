@@ -1,1 +1,1 @@
-"""A trained network at work."""
+"""Scoring of trained networks, and what it needs."""

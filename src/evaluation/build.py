@@ -1,4 +1,4 @@
-"""From a config to what scores: network, data, variants, CRF engine. Knows both the YAML and the classes."""
+"""From a config to the objects that score: network, data, variants, CRF engine. Knows both the YAML and the classes."""
 
 from functools import partial
 from importlib.metadata import version
@@ -29,7 +29,7 @@ from src.scoring.variants import Variant
 
 
 def hardware(config: DictConfig) -> Hardware:
-    """What the machine is good at, with the config's say in it; on a CPU the allocator is set for it as well."""
+    """The machine's hardware, with the config's choices; on a CPU, also sets the memory allocator."""
     found = detect(config.trainer, jobs=config.get("jobs", 1))
     if found.device == "cpu":
         keep_freed_memory()
@@ -58,7 +58,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
 
 
 def network(config: DictConfig) -> DeepLab:
-    """Head on backbone, weights not yet loaded."""
+    """Head on backbone, without weights from a file."""
     stride = config.head.output_stride
     backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
     fixed = {"backbone": backbone, "num_classes": len(VOC_CLASSES)}
@@ -67,17 +67,17 @@ def network(config: DictConfig) -> DeepLab:
 
 
 def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
-    """The module to score a checkpoint with, which fills its network."""
+    """The module that scores a checkpoint; its network is still to be filled."""
     return ScoringTask(in_layout(network(config), machine), channels_last=machine.channels_last)
 
 
 def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:
-    """The same network, its weights in the machine's memory format."""
+    """The same network, with its weights in the machine's memory format."""
     return net.to(memory_format=torch.channels_last) if machine.channels_last else net
 
 
 def variants(config: DictConfig) -> dict[str, Variant]:
-    """Named ways from logits to labels."""
+    """The variants of the config, by name."""
     built = {}
     for name, choice in config.variants.items():
         looks: dict[str, Any] = dict(choice.get("inference") or {})
@@ -99,8 +99,8 @@ def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
 
 
 def compile_ahead(config: DictConfig, machine: Hardware) -> None:
-    """Compile the CRF beside what comes before the first image is scored, where one will run on the CPU."""
-    variants = config.get("variants")  # a search has none: it always runs CRFs
+    """Start to compile the CRF while other work goes on, if a CRF will run on the CPU."""
+    variants = config.get("variants")  # a search has no variants: it always runs CRFs
     runs = variants is None or any(variant and variant.get("guidance") for variant in variants.values())
     on_cpu = config.crf.engine == "numba" or (config.crf.engine == "auto" and machine.device != "cuda")
     if runs and on_cpu:
@@ -108,12 +108,12 @@ def compile_ahead(config: DictConfig, machine: Hardware) -> None:
 
 
 def engine(config: DictConfig, machine: Hardware) -> Engine:
-    """What runs the CRFs."""
+    """The engine that runs the CRFs."""
     return ENGINES[config.crf.engine](machine.device, machine.cores)
 
 
 def versions() -> dict[str, str]:
-    """Of the project and of what its numbers depend on."""
+    """Versions of the project and of the packages that its numbers depend on."""
     packages = ("torch", "torchvision", "lightning", "torchmetrics", "numpy")
     return {"seglab": src.__version__, **{name: version(name) for name in packages}}
 

@@ -1,4 +1,4 @@
-"""What the machine is good at: devices, precision, memory format, data workers, cores, memory."""
+"""The machine, and the best settings for it: devices, precision, memory format, data workers, cores, memory."""
 
 import os
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from src.core.machine import free_memory, usable_cores
 
 @dataclass(frozen=True)
 class Hardware:
-    """Choices made once at start and said in one line.
+    """Choices that are made once at the start, and shown in one line.
 
     Attributes:
         accelerator: "cpu", "cuda" or "mps".
         precision: as Lightning's Trainer takes it.
         channels_last: memory format of network and images.
-        devices: of this machine that share a training, a process on each.
-        nodes: machines that do.
+        devices: devices of this machine that share a training; each has one process.
+        nodes: machines that share a training.
         workers: processes that load images, for each device.
-        cores: for CRFs, for each device.
+        cores: processor cores for CRFs, for each device.
         cache: bytes of decoded images that may stay in memory, for each device.
     """
 
@@ -36,12 +36,12 @@ class Hardware:
 
     @property
     def processes(self) -> int:
-        """Of all machines."""
+        """Number of processes on all machines."""
         return self.devices * self.nodes
 
     @property
     def device(self) -> str:
-        """The accelerator as torch names it."""
+        """The accelerator's name in torch."""
         return "cuda" if self.accelerator == "gpu" else self.accelerator
 
     def __str__(self) -> str:
@@ -49,23 +49,23 @@ class Hardware:
         several = (
             f"{self.nodes} x {self.devices} " if self.nodes > 1 else f"{self.devices} " if self.devices > 1 else ""
         )
-        norm = "joined over them" if self.device == "cuda" else "of each by itself (SyncBN needs GPUs)"
+        norm = "joined over the GPUs" if self.device == "cuda" else "separate in each process (SyncBN needs GPUs)"
         joined = f"; BatchNorm {norm}" if self.processes > 1 else ""
         return f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{joined}"
 
 
 def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
-    """Fill in what is left to the machine, "auto" or None.
+    """Replace "auto" and None by choices that fit the machine.
 
-    bfloat16 autocast where the arithmetic exists (CUDA compute capability 8, AMX, AVX512-BF16); channels-last wherever
-    autocast is on, since the reduced-precision convolutions want it.
+    bfloat16 autocast if the hardware computes in it (CUDA compute capability 8, AMX, AVX512-BF16); channels-last if
+    autocast is on, because convolutions in reduced precision are faster with it.
 
     Args:
         chosen: the config group `trainer`.
-        jobs: trainings at a time, which share the memory.
+        jobs: number of trainings that run at a time and share the memory.
 
     Raises:
-        InputError: a device is asked for that is not there.
+        InputError: the config asks for a device that does not exist.
     """
     accelerator, precision = chosen.accelerator, chosen.precision
     if accelerator == "auto":
@@ -94,13 +94,13 @@ def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
 
 
 def _devices(chosen: Any, *, is_cuda: bool) -> int:
-    """How many of this machine; "auto" takes what torchrun has started processes for, else all GPUs."""
+    """Number of devices on this machine; "auto": as many as torchrun has started processes, else all GPUs."""
     there = torch.cuda.device_count() if is_cuda else None
     if chosen == "auto":
         if (started := os.environ.get("LOCAL_WORLD_SIZE")) is not None:
             chosen = int(started)
         elif there is None:
-            raise InputError("trainer.devices=auto: counts GPUs, and none is used; say how many: trainer.devices=2.")
+            raise InputError("trainer.devices=auto: counts GPUs, but none is used; give a number: trainer.devices=2.")
         else:
             return there
     if there is not None and chosen > there:
@@ -113,5 +113,5 @@ def _has_bf16(accelerator: str) -> bool:
         return torch.cuda.get_device_capability()[0] >= 8
     if accelerator != "cpu":
         return False
-    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not there before torch 2.10: fp32
+    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # missing before torch 2.10: float32
     return bool(features.get("amx_bf16") or features.get("avx512_bf16"))

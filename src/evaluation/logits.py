@@ -20,7 +20,7 @@ from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits
 
-SOURCE = "source.sha256"  # of the checkpoint that a folder's logits come from
+SOURCE = "source.sha256"  # hash of the checkpoint that the logits come from
 
 
 def read_logits(path: Path) -> Tensor:
@@ -45,7 +45,7 @@ def read_resized(folder: Path, image_id: str, like: Tensor) -> Tensor:
 
 
 class LogitsWriter(BasePredictionWriter):
-    """Writes what `predict_step` gives to `folder/ID.npz`: `logits` (C, h, w) float16, each file whole or not there."""
+    """Writes `predict_step`'s results to `folder/ID.npz`: `logits` (C, h, w) float16. Files are complete or absent."""
 
     def __init__(self, folder: Path, images: int, console: Console) -> None:
         super().__init__("batch")
@@ -64,7 +64,7 @@ class LogitsWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Write each image of a batch; before the first, say how much it will be and whether there is room."""
+        """Write each image of a batch; before the first one, print the total size and check that there is room."""
         for image_id, logits in zip(prediction["id"], prediction["logits"], strict=True):
             array = logits.to("cpu", torch.float16).numpy()
             if not self.checked:
@@ -77,7 +77,7 @@ class LogitsWriter(BasePredictionWriter):
         need, free = size * self.images, shutil.disk_usage(self.folder).free
         self.console.print(f"logits      {self.images} files of {size / 1e6:.2f} MB, {need / 1e9:.2f} GB in all")
         if need > free:
-            raise InputError(f"{self.folder}: {need / 1e9:.2f} GB of logits are to come, {free / 1e9:.2f} GB are free.")
+            raise InputError(f"{self.folder}: {need / 1e9:.2f} GB of logits are needed, {free / 1e9:.2f} GB are free.")
 
 
 def keep(
@@ -89,16 +89,16 @@ def keep(
     trainer: pl.Trainer,
     console: Console,
 ) -> None:
-    """Compute the logits that are not in the folder yet, at the network's own resolution.
+    """Compute the logits that are not yet in the folder, at the network's own resolution.
 
     Args:
-        folder: made if needed; a folder of another checkpoint's logits is refused.
-        ids: of which images.
-        checkpoint: filled into the task.
-        task: of the checkpoint's config.
+        folder: made if needed; a folder with logits of another checkpoint is an error.
+        ids: of the images.
+        checkpoint: its weights are filled into the task.
+        task: made from the checkpoint's config.
         data: where the images are read from.
         trainer: runs the network.
-        console: is told how much is to come.
+        console: prints how much will be written.
 
     Raises:
         InputError: the folder holds other logits, or there is no room.
@@ -112,9 +112,9 @@ def keep(
         with replacing(mark) as temporary:
             temporary.write_text(source)
     missing = [image for image in ids if not (folder / f"{image}.npz").exists()]
-    trainer.strategy.barrier()  # all processes have looked before one writes
+    trainer.strategy.barrier()  # all processes must have checked the folder before one writes
     if len(missing) < len(ids):
-        console.print(f"logits      {len(ids) - len(missing)} of {len(ids)} are in {folder} already", soft_wrap=True)
+        console.print(f"logits      {len(ids) - len(missing)} of {len(ids)} are already in {folder}", soft_wrap=True)
     if missing:
         writer = LogitsWriter(folder, len(missing), console)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
@@ -124,12 +124,12 @@ def keep(
 
 
 class _Images(pl.LightningDataModule):
-    """Some images of a data set; the loader is made when the processes that share them have met."""
+    """Some images of a data set; the loader is made after the processes that share them have met."""
 
     def __init__(self, data: SegmentationDataModule, ids: Sequence[str]) -> None:
         super().__init__()
         self.data, self.ids = data, ids
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # more processes than images that are missing
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # if fewer images are missing
 
     def predict_dataloader(self) -> Any:
         """See `whole_images`."""

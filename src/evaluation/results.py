@@ -1,4 +1,4 @@
-"""What a scored run leaves behind: `results.json`, `confusion.npz` and panels."""
+"""The files that scoring writes: `results.json`, `confusion.npz` and panels."""
 
 import math
 from collections.abc import Callable
@@ -51,11 +51,11 @@ class Panels(Observer):
 
 
 class Overlays(Observer):
-    """Hands the chosen images and their masks on at the end, all to the first process.
+    """At the end, passes the chosen images and their masks to the first process, for logging.
 
     Args:
         chosen: ids.
-        log: takes an id, the image (H, W, 3) and by name masks (H, W) uint8; None in the other processes.
+        log: takes an id, the image (H, W, 3), and masks (H, W) uint8 by name; None in the other processes.
     """
 
     def __init__(self, chosen: list[str], log: Callable[[str, Image, dict[str, Labels]], None] | None) -> None:
@@ -89,8 +89,8 @@ class _Held:
 class Extremes(Observer):
     """Draws, per variant, the image on which it is best and the one on which it is worst.
 
-    By the image's own mIoU: of `none` the score, of the others what they change against `none`. They are drawn into
-    `folder/VARIANT-best.webp` and `VARIANT-worst.webp` at the end.
+    This is decided by the image's own mIoU: for `none` its value, for other variants the change against `none`. The
+    pictures `folder/VARIANT-best.webp` and `VARIANT-worst.webp` are drawn at the end.
     """
 
     def __init__(self, folder: Path, variants: list[str]) -> None:
@@ -113,7 +113,7 @@ class Extremes(Observer):
                         self.held[name, end] = _Held(signed, image.rgb, truth, labels)
 
     def finish(self) -> None:
-        """See `Observer`: of several processes, the one that has the most extreme image of a kind draws it."""
+        """See `Observer`; the process that holds the most extreme image of a kind draws it."""
         everyone = processes.gather({key: held.score for key, held in self.held.items()})
         mine = []
         for key in self.held:
@@ -130,7 +130,7 @@ class Extremes(Observer):
 
 
 def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
-    """Who draws the chosen images: picture files, and W&B where it is on."""
+    """The observers that draw the chosen images: as picture files, and on W&B if it is on."""
     chosen = choose(ids, config.panels)
     if not chosen:
         return []
@@ -148,7 +148,7 @@ def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: li
 
 
 def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
-    """Final scores to W&B, where it is on."""
+    """Log the final scores to W&B, if it is on."""
     for run in _dashboards(loggers):
         from src.runs import wandb_run
 
@@ -160,7 +160,7 @@ def _dashboards(loggers: list[Logger]) -> list[Any]:
 
 
 def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
-    """Per variant with a CRF the colour sigma that raw guidance would need for the same kernel, in 0..255 units."""
+    """Per variant with a CRF, the colour sigma with which raw guidance gives the same kernel, in 0..255 units."""
     return {
         str(name): effective_sigma(choice.guidance, (choice.get("crf") or settled.crf).bilateral_sigma_rgb)
         for name, choice in settled.variants.items()
@@ -169,7 +169,7 @@ def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
 
 
 def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
-    """Write matrices and `results.json`; `facts` are further plain values. Returns the content of the latter."""
+    """Write matrices and `results.json`; `facts` are further plain values. Returns the content of `results.json`."""
     content = {
         "data": settled.data.name,
         "protocol": settled.recipe.protocol,

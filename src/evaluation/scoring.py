@@ -1,4 +1,4 @@
-"""Scoring: of a source with the variants of a config, with its scores and pictures left in a folder."""
+"""Score a source with the variants of a config, and save scores and pictures in a folder."""
 
 import time
 from pathlib import Path
@@ -32,18 +32,18 @@ def score(
     *,
     keep: Path | None,
 ) -> float:
-    """Score a source with the variants of a config, leave the scores in a folder; gives the best mIoU.
+    """Score a source with the variants of a config and save the scores in a folder; returns the best mIoU.
 
     Args:
         settled: the config that goes with the source.
-        source: of the predictions.
+        source: where the predictions come from.
         machine: to run on.
-        data: whose validation images are scored.
+        data: its validation images are scored.
         folder: for the scores and pictures.
-        console: is told what takes long.
-        keep: folder in which the network's logits are kept; None scores them as they come.
+        console: prints what takes long.
+        keep: folder in which to keep the network's logits; None: score them without keeping them.
     """
-    fingerprint = data.fingerprint(["val"])  # first: it asks for each file
+    fingerprint = data.fingerprint(["val"])  # first, because it needs each file
     with (
         loggers(settled, folder) as logging,
         build.scorer(settled, machine) as scorer,
@@ -64,7 +64,7 @@ def score(
 
 
 def score_again(config: DictConfig, folder: RunFolder, console: Console) -> float:
-    """Score the network of a finished run with the variants of a config of the same training, beside its own."""
+    """Score a finished run's network with the variants of `config`, beside its earlier scores."""
     source = Source(folder.path, folder.best, config)
     machine = build.hardware(config)
     build.compile_ahead(config, machine)
@@ -79,9 +79,9 @@ def score_again(config: DictConfig, folder: RunFolder, console: Console) -> floa
 
 
 def kept_logits(wanted: bool | None, variants: DictConfig, folder: RunFolder) -> Path | None:
-    """Where the logits of a run are kept: in its folder, if that is wanted or they are there already.
+    """The folder for the logits of a run, inside the run folder, if they are wanted or already there.
 
-    None where variants need the network itself.
+    None if variants need the network itself.
     """
     if need_network(variants):
         return None
@@ -98,7 +98,7 @@ def score_network(
     *,
     keep: Path | None,
 ) -> None:
-    """Score a checkpoint filled into the task, from one pass over val; with `keep`, from logits in files."""
+    """Fill a checkpoint into the task and score it in one pass over val; with `keep`, from logits in files."""
     started = time.perf_counter()
     with memory_for_scoring():
         if keep is None:

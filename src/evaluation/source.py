@@ -1,4 +1,4 @@
-"""What is scored: a run's checkpoint with the run's own config, or logits of any network from files."""
+"""Sources of predictions: a run's checkpoint with the run's own config, or files with logits of any network."""
 
 import copy
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Source:
     """Where predictions come from.
 
     Attributes:
-        path: what the user named.
-        checkpoint: of a network, or None for saved logits.
+        path: the path that the user gave.
+        checkpoint: path of a network's checkpoint, or None for saved logits.
         stored: the config the network was trained with, or None for saved logits.
     """
 
@@ -37,7 +37,7 @@ class Source:
 
 
 def find(config: DictConfig) -> Source:
-    """The checkpoint or logits that the config names, the checkpoint read and its config taken out."""
+    """The checkpoint or logits that the config names; the config is read from the checkpoint."""
     if config.logits is not None:
         return Source(Path(config.logits), None, None)
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
@@ -46,7 +46,7 @@ def find(config: DictConfig) -> Source:
 
 
 def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:
-    """Where predictions come from, the config that goes with them, the machine, and the data, found or made."""
+    """The source of predictions, the config for it, the machine, and the data, which is found or made."""
     source = find(config)
     settled = settle(config, source, typed)
     machine = build.hardware(settled)
@@ -57,7 +57,7 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
 
 
 def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
-    """The run's own config, with what the command line says about data, CRF, variants, protocol and machine.
+    """The run's own config, changed by what the command line says about data, CRF, variants, protocol and machine.
 
     Args:
         config: composed from `conf/evaluate.yaml`.
@@ -66,12 +66,12 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
     """
     if source.stored is None:
         settled = copy.deepcopy(config)
-        OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is drawn here
+        OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is random here
     else:
         settled = copy.deepcopy(source.stored)
         settled.plugins = {**(source.stored.get("plugins") or {}), **config.plugins}
         if "download" in settled.data.prepare:
-            settled.data.prepare.download = False  # from addresses of a file that anybody may have written
+            settled.data.prepare.download = False  # the addresses are from a file that anybody may have written
         for key in ("trainer", "logger", "panels"):
             if key in config:
                 settled[key] = config[key]
@@ -90,12 +90,12 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
 
 
 def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> RunFolder:
-    """`output`, or inside the run's folder, or under `runs`; the same question has the same folder."""
+    """`output`, else a folder inside the run's folder, else one under `runs`; equal questions have the same folder."""
     if config.output is not None:
         folder = RunFolder(Path(config.output))
         if folder.last.exists() or folder.best.exists():
             raise InputError(
-                f"output={folder.path}: holds a training run, whose results would be lost; choose another."
+                f"output={folder.path}: holds a training run, and its results would be lost; choose another folder."
             )
         return folder
     name = evaluation_name(settled)

@@ -1,4 +1,4 @@
-"""Scoring as Lightning modules: a network's probabilities, or those that files of logits give, handed to a scorer."""
+"""Scoring as Lightning modules: probabilities from a network, or from files of logits, go to a scorer."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,20 +37,20 @@ class ScoringTask(pl.LightningModule):
         return resize_logits(self.network(image).float(), (image.shape[-2], image.shape[-1]))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """When scoring, keep the batch on the host beside the one on the device: image and truth are read there."""
+        """When scoring, keep the batch on the host, too, because image and truth are read there."""
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
         return {**moved, "host": batch} if self.trainer.testing else moved
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Make the network's input on the device: bytes travel, not floats."""
+        """Make the network's input on the device, so that bytes are transferred, not floats."""
         return ready(batch, channels_last=self.channels_last)
 
     def on_test_epoch_start(self) -> None:
-        """Whole images have sizes of their own."""
+        """Turn cuDNN's benchmark off: whole images differ in size."""
         torch.backends.cudnn.benchmark = False
 
     def on_predict_epoch_start(self) -> None:
-        """Whole images have sizes of their own."""
+        """Turn cuDNN's benchmark off: whole images differ in size."""
         torch.backends.cudnn.benchmark = False
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
@@ -63,7 +63,7 @@ class ScoringTask(pl.LightningModule):
             self.scorer.add(image_id, probs, host["rgb"][i].numpy(), host["mask"][i].long())
 
     def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
-        """Ids, and logits (B, C, h, w) float32 at the network's own resolution."""
+        """The ids, and logits (B, C, h, w) float32 at the network's own resolution."""
         return {"id": batch["id"], "logits": self.network(batch["image"]).float()}
 
     def on_test_epoch_end(self) -> None:
@@ -71,19 +71,19 @@ class ScoringTask(pl.LightningModule):
         assert self.scorer is not None
         self.scorer.finish()
         for name, result in self.scorer.scores().items():
-            self.log(f"test/miou/{name}", result.miou, sync_dist=True)  # equal on all processes already
+            self.log(f"test/miou/{name}", result.miou, sync_dist=True)  # already equal on all processes
             self.log(f"test/pixel_accuracy/{name}", result.pixel_accuracy, sync_dist=True)
 
 
 class LogitsTask(pl.LightningModule):
-    """Stands where a network would in the Trainer's test: hands a scorer the probabilities that files give.
+    """Takes the place of a network in the Trainer's test: gives probabilities from files to a scorer.
 
     Args:
-        folder: with `ID.npz` of each image, resized to the image's size as `align_corners=False`.
-        scorer: of variants that look at an image once.
+        folder: holds an `ID.npz` per image; the logits are resized to the image's size with `align_corners=False`.
+        scorer: its variants look at an image only once.
 
     Raises:
-        InputError: a variant needs more than one look of the network at an image.
+        InputError: a variant needs more than one look at an image.
     """
 
     def __init__(self, folder: Path, scorer: VariantScorer) -> None:
@@ -101,12 +101,12 @@ class LogitsTask(pl.LightningModule):
         return batch
 
     def test_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
-        """Read the logits of one image."""
+        """Read the logits of one image and give them to the scorer."""
         (image_id,) = batch["id"]
         target = batch["mask"][0].long()
         probs = read_resized(self.folder, image_id, target).softmax(0)
         self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
 
     def on_test_epoch_end(self) -> None:
-        """Put together what several processes have scored."""
+        """Gather the scores of all processes."""
         self.scorer.finish()

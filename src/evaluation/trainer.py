@@ -1,4 +1,4 @@
-"""Lightning's Trainer as we use it: on this machine, and to score with."""
+"""Lightning's Trainer with our settings, for this machine and for scoring."""
 
 import inspect
 import logging
@@ -21,15 +21,16 @@ from src.evaluation.hardware import Hardware
 
 
 def scoring_trainer(machine: Hardware, folder: Path) -> AbstractContextManager[pl.Trainer]:
-    """Lightning's Trainer to score a checkpoint with; `folder` is where it may write."""
+    """Lightning's Trainer for scoring a checkpoint; it may write into `folder`."""
     return running_trainer(machine, folder, callbacks=[RichProgressBar(leave=False)], logger=False)
 
 
 @contextmanager
 def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator[pl.Trainer]:
-    """A Trainer that takes the processes along that it has started, if its block ends with an error.
+    """A Trainer that ends the processes it has started, if its block ends with an error.
 
-    They would wait for this one in vain, on a GPU for half an hour. The other way round Lightning ends this one.
+    Otherwise they would wait for this process in vain, on a GPU for half an hour. If one of them fails, Lightning ends
+    this process.
     """
     _hush()
     trainer = pl.Trainer(
@@ -44,7 +45,7 @@ def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10**9,  # metrics are logged per epoch
-        use_distributed_sampler=False,  # the datamodule shares out
+        use_distributed_sampler=False,  # the datamodule distributes the images
         **options,
     )
     try:
@@ -58,11 +59,11 @@ def end_started(launcher: Any) -> None:
     """End the processes that a launcher of Lightning's has started."""
     if isinstance(launcher, _SubprocessScriptLauncher):
         launcher.kill(signal.SIGKILL)
-        launcher.procs.clear()  # an observer ends this process when one of them is found dead
+        launcher.procs.clear()  # Lightning's observer would end this process on finding one of them dead
 
 
 def _environment(machine: Hardware) -> list[Any] | None:
-    """Who starts processes, if Lightning is not to guess: it takes SLURM for it wherever there is an allocation."""
+    """Who starts processes: stated for a single process, since Lightning assumes SLURM in any allocation."""
     alone = machine.processes == 1 or os.environ.get("SLURM_NTASKS") == "1"
     return [LightningEnvironment()] if alone else None
 
@@ -70,19 +71,19 @@ def _environment(machine: Hardware) -> list[Any] | None:
 def _strategy(machine: Hardware) -> str | DDPStrategy:
     """DDP over several processes.
 
-    It leaves buffers, BatchNorm's statistics, to SyncBN or to the task: it would send them around in each validation
-    step, of which processes may have different numbers.
+    DDP must not send buffers (BatchNorm's statistics): SyncBN or the task keeps them equal. DDP would send them in each
+    validation step, but processes may have different numbers of validation steps.
     """
     if machine.processes == 1:
         return "auto"
     known = inspect.signature(DistributedDataParallel).parameters
-    silent = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before 2.15
+    silent = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # name before 2.15
     options: dict[str, Any] = {"gradient_as_bucket_view": True, silent: False}
     return DDPStrategy(**options)
 
 
 def _hush() -> None:
-    """Keep Lightning's start-up tips and the warnings about what is meant here off the screen."""
+    """Hide Lightning's start-up tips and its warnings about things that are intended here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -1,4 +1,4 @@
-"""The fit: Lightning's Trainer with all callbacks, which epoch was best, and how the training ended."""
+"""The training itself: Lightning's Trainer with all callbacks, the best epoch, and how the training ended."""
 
 import math
 from contextlib import AbstractContextManager
@@ -33,7 +33,7 @@ from src.training.task import SegmentationTask, mode_of
 def fitting_trainer(
     config: DictConfig, machine: Hardware, folder: RunFolder, loggers: list[Logger]
 ) -> AbstractContextManager[pl.Trainer]:
-    """Lightning's Trainer to train with: checkpoints in the run folder, the monitor read from one place."""
+    """Lightning's Trainer for training; checkpoints go to the run folder, and all callbacks use the same monitor."""
     recipe = config.recipe
     return running_trainer(
         machine,
@@ -49,10 +49,10 @@ def fitting_trainer(
 
 
 def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
-    """In the order in which they are asked.
+    """The callbacks, in the order in which Lightning calls them.
 
-    What asks all processes comes before the bar, with which the first of them alone begins to gather an epoch's
-    metrics; the checkpoints come last, and the best before the last, which knows it.
+    Callbacks that ask all processes come before the progress bar, because at the bar only the first process begins to
+    gather an epoch's metrics. The checkpoints come last: first the best, then the last, whose file mentions the best.
     """
     recipe, chosen = config.recipe, config.trainer
     mode = mode_of(recipe.monitor)
@@ -78,11 +78,11 @@ def fit(
     folder: RunFolder,
     resume: Path | None,
 ) -> dict[str, Any]:
-    """Train, leave the best epoch's checkpoint in the folder, and how it ended; gives what it leaves.
+    """Train; save the best epoch's checkpoint and how the training ended in the folder.
 
     Returns:
-        `monitor`: key, value and epoch of the best, counted from 0 and None where the network is scored as its weights
-        came; `training`: steps made, steps that were to be made, and what stopped it before, or None.
+        How it ended. `monitor`: key, value and epoch of the best, counted from 0; the epoch is None if the network is
+        scored without training. `training`: steps made, steps planned, and what stopped it early, or None.
     """
     recipe = config.recipe
     if recipe.epochs > 0:
@@ -110,10 +110,10 @@ def _best(trainer: pl.Trainer, config: DictConfig, folder: RunFolder) -> dict[st
     checkpoints = next(one for one in trainer.checkpoint_callbacks if isinstance(one, BestEpoch))
     if not folder.best.exists() or checkpoints.best_model_score is None:
         limit = config.trainer.max_time
-        used = f", or trainer.max_time={limit}, in which its own time counts, too" if limit is not None else ""
+        used = f", or all of trainer.max_time={limit}, where its time counts" if limit is not None else ""
         raise InputError(
-            f"{folder.path}: no epoch was trained, so there is nothing to score; a checkpoint that is resumed may "
-            f"have all of recipe.epochs={trainer.max_epochs} behind it already{used}."
+            f"{folder.path}: no epoch was trained, so there is nothing to score. A resumed checkpoint may already have "
+            f"used all of recipe.epochs={trainer.max_epochs}{used}."
         )
     value = checkpoints.best_model_score.item()
     if not math.isfinite(value):
@@ -124,7 +124,7 @@ def _best(trainer: pl.Trainer, config: DictConfig, folder: RunFolder) -> dict[st
 
 
 def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:
-    """How far it got, and what stopped it."""
+    """How many steps were made, and what stopped the training."""
     steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches) * config.recipe.epochs
     stopped = None
     if trainer.global_step < steps:
@@ -135,7 +135,7 @@ def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:
 
 
 def tell(ended: dict[str, Any], console: Console) -> None:
-    """What stopped a training before its last step, and which epoch was best."""
+    """Print what stopped a training before its last step, and which epoch was best."""
     length, best = ended["training"], ended["monitor"]
     if length["stopped"] is not None:
         console.print(f"stopped     after {length['steps']} of {length['of']} steps by {length['stopped']}")

@@ -1,6 +1,6 @@
-"""Our way to run the jobs of a Hydra sweep on this machine.
+"""Our launcher, which runs the jobs of a Hydra sweep on this machine.
 
-A Hydra launcher like any other, so `hydra/launcher=submitit_slurm` or `ray` takes its place on a cluster.
+It is an ordinary Hydra launcher, so on a cluster `hydra/launcher=submitit_slurm` or `ray` can replace it.
 """
 
 import importlib
@@ -22,14 +22,14 @@ from src.training.sweep import Sweep
 
 
 class JobLauncher(Launcher):
-    """Hydra's way to us."""
+    """Hydra's interface to `Sweep`."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See Hydra."""
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """See Hydra; a failed job does not keep the others from running."""
+        """See Hydra; a failed job does not stop the others."""
         jobs = compose_all(job_overrides)
         if jobs[0].problem is not None and len({job.problem for job in jobs}) == 1:
             raise InputError(jobs[0].problem)
@@ -42,7 +42,7 @@ class JobLauncher(Launcher):
 
 
 def register_launcher() -> None:
-    """Tell Hydra of the launcher; it takes launchers from the package `hydra_plugins` alone."""
+    """Register the launcher with Hydra, which accepts launchers only from the package `hydra_plugins`."""
     plugins = Plugins.instance()
     try:
         package = importlib.import_module("hydra_plugins")
@@ -54,14 +54,14 @@ def register_launcher() -> None:
 
 
 def _answer(job: Job) -> JobReturn:
-    """The monitored value, for sweepers that search; None of a job that another process is at work on."""
+    """The monitored value, for sweepers that search; None if another process is working on the job."""
     results = job.folder.read_results() if job.folder is not None and job.standing()[0] == "done" else None
     value = float(results["monitor"]["value"]) if results is not None else None
     return JobReturn(overrides=job.options, cfg=job.config, status=JobStatus.COMPLETED, _return_value=value)
 
 
 def _typed(jobs: Sequence[Job], config: DictConfig) -> list[str]:
-    """The options of all jobs as words of one command line, but for what a table sweeps by itself."""
+    """The options of all jobs as words of one command line, without what a table sweeps by itself."""
     params = {f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()}
     values: dict[str, list[str]] = {}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Running out of memory in a training as a sentence: how many images of a batch would fit."""
+"""Out-of-memory errors of a training as one sentence: how many images per batch would fit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from src.training.task import SegmentationTask
 
 @contextmanager
 def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate: int) -> Iterator[None]:
-    """Turn running out of memory into the batch size that would fit, which is found by trying.
+    """Turn an out-of-memory error into a message with the batch size that fits, which is found by trying.
 
     Args:
-        task: what is trained in the block.
+        task: the one that is trained in the block.
         batch_size: images per step and device.
         crop: their side in px.
-        accumulate: steps per step of the optimiser.
+        accumulate: batches per step of the optimiser.
     """
     with memory_for_scoring():
         try:
@@ -27,26 +27,26 @@ def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate
         except RuntimeError as error:
             if not is_memory(error) or image_scored(error):
                 raise
-            error.__traceback__ = None  # which holds the tensors of the step
-            most = f"out of memory with {batch_size} images in a step of a device"
-            if processes.count() > 1:  # which would all have to try: half is a guess
-                raise InputError(f"{most}; try half as many: recipe.batch_size.") from None
+            error.__traceback__ = None  # the traceback holds the tensors of the step
+            most = f"out of memory with {batch_size} images per step on one device"
+            if processes.count() > 1:  # all would have to try, so half is only a guess
+                raise InputError(f"{most}; try half as many with recipe.batch_size.") from None
             fits = _largest(task, batch_size // 2, crop)
             raise InputError(f"{most}{_advice(fits, batch_size * accumulate)}") from None
 
 
 def _advice(fits: int, images: int) -> str:
-    """What to do where so many images fit, and so many are wanted in a step of the optimiser."""
+    """What to do if `fits` images fit, and the optimiser should see `images` per step."""
     if fits == 0:
-        return ", and two are too many as well: try a smaller recipe.augment.crop or trainer.precision=bf16-mixed."
+        return ", and even two images are too many: try a smaller recipe.augment.crop or trainer.precision=bf16-mixed."
     return (
         f"; {fits} fit: recipe.batch_size={fits} (times the number of devices), with "
-        f"recipe.accumulate={-(-images // fits)} for as many images per step of the optimiser."
+        f"recipe.accumulate={-(-images // fits)} to keep the number of images per step of the optimiser."
     )
 
 
 def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
-    """The first of `batch_size` and its halves, down to 2, of which a step goes through; 0 if none does."""
+    """The first number out of `batch_size`, its half, and so on down to 2, whose step fits; 0 if none fits."""
     while batch_size >= 2:
         try:
             _try_step(task, batch_size, crop)
@@ -57,12 +57,12 @@ def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
 
 
 def _try_step(task: SegmentationTask, batch_size: int, crop: int) -> None:
-    """Allocate what a step does."""
+    """Allocate the memory that a step needs."""
     device = task.trainer.strategy.root_device
     task.zero_grad(set_to_none=True)
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    task.to(device)  # Lightning takes the task off it when a training fails
+    task.to(device)  # when a training fails, Lightning moves the task off the device
     state = [torch.zeros_like(parameter) for parameter in task.parameters() for _ in range(2)]  # Adam's
     image = torch.zeros(batch_size, 3, crop, crop, device=device)
     target = torch.zeros(batch_size, crop, crop, dtype=torch.int64, device=device)

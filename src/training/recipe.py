@@ -1,4 +1,4 @@
-"""From a config to what trains: the task with its loss, optimiser and schedule."""
+"""From a config to the task that trains: with its loss, optimiser and schedule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,31 +18,31 @@ from src.training.task import SegmentationTask, mode_of
 
 
 def training_hardware(config: DictConfig) -> Hardware:
-    """The same; raises InputError where its processes cannot share a batch."""
+    """The machine's hardware; raises InputError if its processes cannot share a batch."""
     found, size = build.hardware(config), config.recipe.batch_size
-    least = 1 if found.device == "cuda" else 2  # on CPUs BatchNorm is not joined over processes
+    least = 1 if found.device == "cuda" else 2  # on CPUs, BatchNorm is not joined over processes
     if found.processes > 1 and (size % found.processes or size // found.processes < least):
         raise InputError(
-            f"recipe.batch_size={size}: is that of all {found.processes} processes together, so it must be a multiple "
-            f"of {found.processes}, with at least {least} images for each."
+            f"recipe.batch_size={size}: all {found.processes} processes share it, so it must be a multiple "
+            f"of {found.processes}, with at least {least} images for each process."
         )
     return found
 
 
 def batches(recipe: DictConfig, machine: Hardware) -> str:
-    """What becomes of a batch over processes, and of several in a step, in words; empty where it is one of each."""
+    """A text on how processes share a batch and how batches are accumulated; empty for one process and one batch."""
     size, said = recipe.batch_size, ""
     if machine.processes > 1:
         each = size // machine.processes
-        said = f"; batch and learning rate are those of all: {size} images a step, {each} on each"
+        said = f"; the processes share each batch: {size} images a step, {each} in each process"
     if recipe.accumulate > 1:
         images = recipe.accumulate * size
-        said += f"; the optimiser sees {images} images per step, BatchNorm no more than the {size} of a batch"
+        said += f"; the optimiser sees {images} images per step, BatchNorm only the {size} images of a batch"
     return said
 
 
 def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) -> tuple[SegmentationTask, str]:
-    """The module to fit, and one line on where its weights come from.
+    """The module to train, and one line on where its weights come from.
 
     Args:
         config: resolved root config.
@@ -78,14 +78,14 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
 
 
 def optimizer(chosen: DictConfig) -> Callable[[list[dict[str, Any]]], Optimizer]:
-    """A function from parameter groups to the optimiser of `torch.optim` that a recipe names."""
+    """A function that makes the recipe's optimiser of `torch.optim` from parameter groups."""
     options = build.plain(chosen)
     made = getattr(torch.optim, options.pop("name"))
     return lambda groups: _made("optimizer", made, groups, **options)
 
 
 def scheduler(recipe: DictConfig) -> Callable[[Optimizer, int], Any]:
-    """A function from an optimiser and a number of steps to the scheduler that a recipe names."""
+    """A function that makes the recipe's scheduler from an optimiser and a number of steps."""
     options = build.plain(recipe.scheduler)
     name = options.pop("name")
     made, length = getattr(lr_scheduler, name), SCHEDULERS[name]
@@ -95,7 +95,7 @@ def scheduler(recipe: DictConfig) -> Callable[[Optimizer, int], Any]:
 
 
 def _made(key: str, make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What torch makes of a part of the recipe; raises InputError with its words where it refuses."""
+    """What torch makes from a part of the recipe; if torch refuses, raises InputError with torch's message."""
     try:
         return make(*arguments, **options)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Jobs of a sweep in processes of their own: what is done is left out, what broke resumed, what fails told at once."""
+"""Jobs of a sweep, each in its own process: skips finished jobs, resumes broken ones, reports failures at once."""
 
 import os
 import shlex
@@ -32,11 +32,11 @@ class _Running:
 
 
 class Sweep:
-    """The jobs that are not done yet, so many at once, with a line for each that ends.
+    """Runs the unfinished jobs, some at a time, and prints a line for each job that ends.
 
     Args:
         jobs: all of them.
-        at_once: how many processes.
+        at_once: number of processes at a time.
         console: for lines and progress.
     """
 
@@ -51,7 +51,7 @@ class Sweep:
         self.threads = max(1, usable_cores() // at_once) if at_once > 1 else None
 
     def run(self) -> int:
-        """Run what is missing; the number of jobs that failed."""
+        """Run what is missing; returns the number of jobs that failed."""
         todo: list[Job] = []
         for job in self.jobs:
             standing, reason = job.standing()
@@ -83,16 +83,16 @@ class Sweep:
             finally:
                 for one in running:
                     assert one.process.stdin is not None
-                    one.process.stdin.close()  # which ends it
+                    one.process.stdin.close()  # this ends the job
                     one.process.wait()
         return self.failed
 
     def summary(self, words: list[str]) -> None:
-        """The table of what is done, and how to get at all of it."""
+        """Print the table of the finished jobs, and the command for the whole report."""
         if len(self.jobs) > 1 and any(job.standing()[0] == "done" for job in self.jobs):
             with self.console.status("comparing"):
                 from src.reporting.collect import of_jobs
-                from src.reporting.output import formats  # which takes a second to import
+                from src.reporting.output import formats  # imported here: it takes a second
                 from src.reporting.request import of_sweep
 
                 question = of_sweep(of_jobs(self.jobs), words)
@@ -152,7 +152,7 @@ class Sweep:
 
 
 def _next(todo: list[Job], running: list[_Running]) -> Job | None:
-    """The first job that may start: not one in whose folder another one is at work."""
+    """The first job that may start: no running job may use its folder."""
     held = {one.folder for one in running}
     for job in todo:
         if job.folder not in held:
@@ -162,24 +162,24 @@ def _next(todo: list[Job], running: list[_Running]) -> Job | None:
 
 
 def _epochs(folder: RunFolder) -> int:
-    """How many epochs are in its metrics."""
+    """Number of epochs in the metrics of a run folder."""
     with suppress(OSError):
         return max(0, folder.metrics.read_bytes().count(b"\n") - 1)
     return 0
 
 
 def _because(status: int) -> str:
-    """What is known of a process that was killed."""
-    return f" (signal {-status}; 9 is often the system running out of memory)." if status < 0 else "."
+    """A text on the signal that killed a process, if one did."""
+    return f" (signal {-status}; signal 9 often means that the system ran out of memory)." if status < 0 else "."
 
 
 def _share(devices: Sequence[str], slot: int, at_once: int) -> list[str]:
-    """Those of one of the jobs that run at a time: all of them for one job, one each where there are more jobs."""
+    """The devices for one of the jobs that run at a time: all devices for a single job, else one for each job."""
     return list(devices[slot::at_once]) or [devices[slot % len(devices)]]
 
 
 def _devices() -> list[str]:
-    """Names of the CUDA devices, if there are several to share out among jobs."""
+    """Names of the CUDA devices, if there are several to share among jobs."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         found = [name for name in named.split(",") if name]

@@ -1,4 +1,4 @@
-"""The LightningModule: what happens in a step, and which optimiser and schedule drive it."""
+"""The LightningModule: what happens in a step, and its optimiser and schedule."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,24 +19,24 @@ from src.training.callbacks.stopping import is_validated
 
 
 class SegmentationTask(ScoringTask):
-    """Trains a segmentation network, which is then scored as any other.
+    """Trains a segmentation network; scoring is inherited.
 
     Args:
         network: (B, 3, H, W) to logits (B, C, h, w) at its own resolution.
         loss: (logits (B, C, H, W), target (B, H, W)) to {"loss": total, term: part, ...}.
         classes: names of the C classes.
         optimizer: takes parameter groups.
-        scheduler: takes the optimiser and the number of its steps; one that waits for a plateau of `monitor` steps once
-            per validation, others with the optimiser. None: the rate is constant.
-        monitor: the metric that decides what is best; read by scheduler, checkpoint and early stopping alike.
-        new_layers_lr_factor: learning rate of the layers that are not pretrained against those that are.
+        scheduler: takes the optimiser and the number of its steps. A scheduler that waits for a plateau of `monitor`
+            steps once per validation, others step with the optimiser. None: the rate is constant.
+        monitor: the metric that decides which epoch is best; scheduler, checkpoint and early stopping all use it.
+        new_layers_lr_factor: learning rate of the new layers, relative to that of the pretrained ones.
         pretrained: names of the pretrained parameters.
         channels_last: memory format of the images.
-        compiled: run training steps through torch.compile; scoring, whose images differ in size, never is.
-        frozen_batchnorm: leave pretrained BatchNorm as it came, statistics and parameters.
-        seed: randomness of an epoch depends on this and on the epoch's number alone, so that a resumed run goes on
-            as if it had not stopped.
-        provenance: plain values stored in each checkpoint, from which it can be rebuilt and judged.
+        compiled: run training steps through torch.compile; scoring never uses it, because its images differ in size.
+        frozen_batchnorm: keep the statistics and parameters of pretrained BatchNorm unchanged.
+        seed: the randomness of an epoch depends only on this and on the epoch's number, so a resumed run goes on as if
+            it had not stopped.
+        provenance: plain values to store in each checkpoint, from which it can be rebuilt and judged.
     """
 
     def __init__(
@@ -65,24 +65,24 @@ class SegmentationTask(ScoringTask):
         self.new_layers_lr_factor = new_layers_lr_factor
         self.pretrained = pretrained
         self.frozen = freeze(network, pretrained) if frozen_batchnorm else frozenset()
-        self._trained: list[Any] = [torch.compile(network) if compiled else network]  # in a list: not another submodule
+        self._trained: list[Any] = [torch.compile(network) if compiled else network]  # a list: not a submodule
         self.seed = seed
         self.provenance = dict(provenance)
         self.val_confusion = MulticlassConfusionMatrix(len(classes), ignore_index=VOID, validate_args=False)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Draw an epoch's dropout from (seed, epoch, process), not from what happened before; keep frozen norms so.
+        """Seed an epoch's dropout with (seed, epoch, process), whatever happened before; keep frozen norms frozen.
 
-        Not in `on_train_epoch_start`, which Lightning leaves out in the first epoch after a resume.
+        Not done in `on_train_epoch_start`, because Lightning skips it in the first epoch after a resume.
         """
         if batch_idx == 0:
             torch.manual_seed((self.seed * 10_007 + self.current_epoch) * 1_009 + self.global_rank)
-            torch.backends.cudnn.benchmark = True  # crops are all of one size, images that are scored are not
+            torch.backends.cudnn.benchmark = True  # all crops have the same size
             for name in self.frozen:
                 self.network.get_submodule(name).eval()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch; every term of it is logged."""
+        """Loss of one batch; logs every term of the loss."""
         image = batch["image"]
         logits = resize_logits(self._trained[0](image).float(), (image.shape[-2], image.shape[-1]))
         losses = self.loss(logits, batch["mask"])
@@ -91,7 +91,7 @@ class SegmentationTask(ScoringTask):
         return total
 
     def on_validation_epoch_start(self) -> None:
-        """Give all processes the same running statistics: on CPUs each has gathered its own."""
+        """Give all processes the same running statistics: on CPUs, each process has its own."""
         torch.backends.cudnn.benchmark = False
         average_buffers(self.network)
 
@@ -102,26 +102,26 @@ class SegmentationTask(ScoringTask):
         self.val_confusion.update(most_probable(logits), batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
-        """Scores of the validation set, from one confusion matrix over all of it."""
+        """Scores of the validation set, from one confusion matrix over all images."""
         result = scores(self.val_confusion.compute().cpu().numpy())
         self.val_confusion.reset()
-        self.log("val/miou", result.miou, prog_bar=True, sync_dist=True)  # equal on all processes already
+        self.log("val/miou", result.miou, prog_bar=True, sync_dist=True)  # already equal on all processes
         self.log("val/pixel_accuracy", result.pixel_accuracy, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
-        """Step the plateau scheduler here: before the checkpoint is written, which must hold its state."""
-        average_buffers(self.network)  # a checkpoint holds those of the first process
+        """Step the plateau scheduler here, before the checkpoint is written: the checkpoint must hold its state."""
+        average_buffers(self.network)  # a checkpoint holds the buffers of the first process
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and is_validated(self.trainer):
             scheduler.step(self.trainer.callback_metrics[self.monitor].item())
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step per optimiser step only; see `on_train_epoch_end` for the plateau."""
+        """Step only with the optimiser; `on_train_epoch_end` handles the plateau scheduler."""
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
 
     def configure_optimizers(self) -> Any:
-        """Two groups, pretrained and new layers; where nothing is pretrained all learn at the base rate."""
+        """Two parameter groups, pretrained and new layers; if nothing is pretrained, all learn at the base rate."""
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for name, parameter in self.network.named_parameters():
             groups[name in self.pretrained or not self.pretrained].append(parameter)
@@ -130,7 +130,7 @@ class SegmentationTask(ScoringTask):
             optimizer.param_groups[1]["lr"] *= self.new_layers_lr_factor
         if self.scheduler is None:
             return optimizer
-        # Not `estimated_stepping_batches`: it makes the first epoch's iterator, before a resume has set the epoch.
+        # Not `estimated_stepping_batches`: it would make the first epoch's iterator before a resume has set the epoch.
         batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
         steps = math.ceil(batches / self.trainer.accumulate_grad_batches) * (self.trainer.max_epochs or 1)
         scheduler = self.scheduler(optimizer, steps)
@@ -142,12 +142,12 @@ class SegmentationTask(ScoringTask):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm of the whole gradient; Lightning refuses fused optimisers even where nothing is scaled."""
+        """Clip the norm of the whole gradient; Lightning's own refuses fused optimisers, even without scaling."""
         if gradient_clip_val is not None:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the network: plain dicts, so that `weights_only=True` reads them."""
+        """Add the values that rebuild the network, as plain dicts, so that `weights_only=True` can read them."""
         checkpoint["seglab"] = self.provenance
 
     def _log_losses(self, stage: str, losses: Mapping[str, Tensor], *, batch_size: int) -> None:

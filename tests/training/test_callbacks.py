@@ -63,7 +63,8 @@ class Greedy(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("most", "says"), [(7, r"16 images in .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=8"), (1, "smaller .*crop")]
+    ("most", "says"),
+    [(7, r"16 images per .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=8"), (1, "smaller .*crop")],
 )
 def test_out_of_memory_says_how_many_fit(most, says):
     task = Greedy(most)

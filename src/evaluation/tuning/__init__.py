@@ -1,1 +1,1 @@
-"""Search of CRF parameters."""
+"""Search for CRF parameters."""

@@ -1,4 +1,4 @@
-"""What a search of CRF parameters leaves: a preset, and a table on the screen."""
+"""Results of a search for CRF parameters: a preset, and a table on the screen."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from src.scoring import presets
 
 
 def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -> None:
-    """The best setting as a file that `crf=PATH` takes, with the images it must not be scored on."""
+    """Write the best setting to a file for `crf=PATH`, with the images that it must not be scored on."""
     best, config = study.best_trial, search.config
     rule = best.user_attrs["fusion"]
     tuned = {
@@ -30,13 +30,13 @@ def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -
     }
     parameters = {key: search.preset[key] for key in presets.PARAMETERS} | values(best.params)
     content = {"name": config.name, "engine": search.preset.engine, **parameters, "tuned": tuned}
-    header = "# Found by python -m src.tune. The scores are those on the images it was tuned on.\n"
+    header = "# Found by python -m src.tune. The scores are on the images that it was tuned on.\n"
     with replacing(path) as temporary:
         temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
 def show(study: optuna.Study, search: Search, preset: Path, console: Console) -> None:
-    """The network alone, the start and the best on the tuning images, and how to use the preset."""
+    """Print the scores of the network alone, the start and the best on the tuning images, and how to use the preset."""
     table = Table(box=box.SIMPLE_HEAD)
     trials = {"start": _start(study, search), "tuned": study.best_trial}
     for heading in ("", "none", *trials):
@@ -47,11 +47,11 @@ def show(study: optuna.Study, search: Search, preset: Path, console: Console) ->
     for key in search.config.space:
         table.add_row(str(key), "", *(f"{values(trial.params)[key]:g}" for trial in trials.values()))
     count = f"{len(search.images)} {search.config.split} images"
-    console.print(f"\n[bold]mIoU on the {count} that were tuned on, which flatters: score it on others[/bold]")
+    console.print(f"\n[bold]mIoU on the {count} of the tuning; it is too high, so score on other images[/bold]")
     console.print(table)
-    left_out = "; the images tuned on are left out then" if search.config.split == "val" else ""
+    left_out = "; this leaves out the tuning images" if search.config.split == "val" else ""
     console.print(
-        f"preset      {preset} (a copy in conf/crf goes by its name, crf={search.config.name})", soft_wrap=True
+        f"preset      {preset} (copied to conf/crf, it has the name crf={search.config.name})", soft_wrap=True
     )
     console.print(f"score it    python -m src.evaluate ... crf={preset} variants=tuned{left_out}", soft_wrap=True)
 

@@ -1,7 +1,7 @@
-"""Search of CRF parameters with Optuna: which images, which settings, what is written.
+"""Search for CRF parameters with Optuna: which images, which settings, what is written.
 
-Lattices are what costs, and depend on the standard deviations alone: one setting of a round is Optuna's free choice,
-the others share its standard deviations, and all settings of a round go through an image together.
+Building lattices costs most, and they depend only on the standard deviations. So in a round, Optuna chooses one setting
+freely, the others have the same standard deviations, and all settings of a round run together on an image.
 """
 
 import hashlib
@@ -42,18 +42,18 @@ SIGMAS = ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb")
 
 
 def choose_images(config: DictConfig, data: SegmentationDataModule) -> list[str]:
-    """Ids to tune on; on val at most half, so that something is left to score."""
+    """Ids to tune on; of val at most half, so that images are left to score."""
     available = data.ids(config.split)
     if config.split == "val" and config.images > len(available) // 2:
         raise InputError(
-            f"images={config.images}: val has {len(available)} images, and those tuned on are not scored afterwards; "
+            f"images={config.images}: val has {len(available)} images, and tuning images are not scored afterwards; "
             f"use images={len(available) // 2} or less, or split=train."
         )
     return choose(available, config.images)
 
 
 def identity(config: DictConfig, settled: DictConfig, source: Source, ids: list[str]) -> str:
-    """What a study asks; trials of different questions must not meet in one study."""
+    """A hash of the question of a study; a study must not mix trials of different questions."""
     keys = ("space", "fusion", "guidance", "split")
     content = {key: OmegaConf.to_object(config[key]) if key in ("space", "fusion") else config[key] for key in keys}
     content |= {"crf": OmegaConf.to_object(settled.crf), "data": settled.data.name, "source": source.name, "ids": ids}
@@ -62,16 +62,16 @@ def identity(config: DictConfig, settled: DictConfig, source: Source, ids: list[
 
 
 def folder(config: DictConfig, settled: DictConfig, source: Source, identity: str) -> Path:
-    """`output`, or one under `runs` named after the question."""
+    """`output`, else a folder under `runs`, named after the question."""
     name = f"tune-{source.path.stem}-{settled.data.name}-{identity}"
     return Path(config.output) if config.output is not None else Path(config.runs) / name
 
 
 def open_study(folder: Path, identity: str, seed: int) -> optuna.Study:
-    """The study in a folder, new or to go on with; what was under way when an earlier call ended counts as failed."""
+    """The study in a folder, new or resumed; trials that were running when an earlier call ended count as failed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # PartialFixedSampler has been one for years
-    # SQLite outlives a kill at any moment; the lock of Optuna's journal file does not.
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # PartialFixedSampler, for years now
+    # SQLite survives a kill at any moment; the lock of Optuna's journal file does not.
     storage = RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
     study = optuna.create_study(storage=storage, study_name="crf", direction="maximize", load_if_exists=True)
     if study.user_attrs.get("identity", identity) != identity:
@@ -84,12 +84,12 @@ def open_study(folder: Path, identity: str, seed: int) -> optuna.Study:
 
 
 class Images:
-    """The tuning images, read anew each time: a round takes much longer than reading does.
+    """The tuning images, read again for each round: reading is much faster than a round.
 
     Args:
         ids: of the images.
         logits: folder of their logits.
-        data: where the rest is read from.
+        data: where image and truth are read from.
     """
 
     def __init__(self, ids: list[str], logits: Path, data: SegmentationDataModule) -> None:
@@ -101,7 +101,7 @@ class Images:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, Image, torch.Tensor]]:
-        """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each."""
+        """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each image."""
         for index, image_id in enumerate(self.ids):
             sample = self.samples[index]
             logits = read_resized(self.logits, image_id, sample["mask"])
@@ -113,8 +113,8 @@ class Search:
 
     Args:
         config: composed from `conf/tune.yaml`.
-        settled: the run's config, with the preset from which the search starts.
-        images: to score on.
+        settled: the run's config, with the preset at which the search starts.
+        images: the tuning images.
         engine: runs the CRFs.
     """
 
@@ -131,12 +131,12 @@ class Search:
 
     @property
     def start(self) -> dict[str, Any]:
-        """The preset's values of what is searched, moved into the space where they lie outside."""
+        """The preset's values for the searched keys, moved into the space if they lie outside."""
         bounds = self.config.space.items()
         return {key: type(b.low)(min(max(self.preset[key], b.low), b.high)) for key, b in bounds}
 
     def run(self, study: optuna.Study, console: Console) -> None:
-        """Rounds until the study has its number of trials."""
+        """Run rounds until the study has its number of trials."""
         if "none" not in study.user_attrs:
             none = self._miou(lambda probs, rgb: {"none": most_probable(probs)})
             study.set_user_attr("none", none["none"])
@@ -173,7 +173,7 @@ class Search:
         return presets.parameters({**self.preset, **values(trial.params)})
 
     def _score(self, settings: list[CRFParameters]) -> list[dict[str, float]]:
-        """Per setting the mIoU of each rule."""
+        """Per setting, the mIoU of each fusion rule."""
         models = tuple(DenseCRF(parameters, self.config.guidance) for parameters in settings)
 
         def predict(probs: torch.Tensor, rgb: Image) -> dict[tuple[int, str], torch.Tensor]:
@@ -188,7 +188,7 @@ class Search:
         return [{name: found[number, name] for name in self.rules} for number in range(len(settings))]
 
     def _miou(self, predict: Callable[[torch.Tensor, Image], dict[Key, torch.Tensor]]) -> dict[Key, float]:
-        """Scores over all images of what `predict` makes of the probabilities and the rgb of one."""
+        """Per key, the mIoU over all images; `predict` makes labels from the probabilities and the rgb of one image."""
         summed: dict[Key, Any] = {}
         for probs, rgb, target in self.images:
             for key, labels in predict(probs.to(self.engine.device), rgb).items():
@@ -197,7 +197,7 @@ class Search:
 
 
 def values(params: dict[str, Any]) -> dict[str, Any]:
-    """Optuna's values as they are tried and as the preset says them: four digits."""
+    """Optuna's values, rounded to four digits; they are tried and written in this form."""
     return {key: value if isinstance(value, int) else float(f"{value:.4g}") for key, value in params.items()}
 
 

@@ -1,4 +1,4 @@
-"""An average of the weights that follows them, and is what is validated, kept and scored."""
+"""An average of the weights: it follows the weights, and it is validated, kept and scored in their place."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from src.models.batchnorm import average_buffers
 
 
 class AverageWeights(WeightAveraging):
-    """Validates, keeps and scores an exponential average of the weights, which follows them step by step."""
+    """Validates, keeps and scores an exponential average of the weights; every step updates it."""
 
     def __init__(self, decay: float) -> None:
         super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See Lightning; a checkpoint holds the average's buffers of the first process, as those of the network."""
+        """See Lightning; makes the average's buffers equal, because a checkpoint holds those of the first process."""
         super().on_train_epoch_end(trainer, pl_module)
         assert self._average_model is not None
         average_buffers(self._average_model)
@@ -25,6 +25,6 @@ class AverageWeights(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """A training goes on with both; scored is the average, which is what the checkpoint holds as the weights."""
+        """Resume weights and average. Scoring needs only the average, stored as the checkpoint's weights."""
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)

@@ -1,4 +1,4 @@
-"""What a training keeps: the checkpoints of its best and of its last epoch."""
+"""The checkpoints that a training keeps: of its best and of its last epoch."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class BestEpoch(ModelCheckpoint):
             monitor=monitor,
             mode=mode,
             enable_version_counter=False,
-            save_on_train_epoch_end=True,  # when the schedule has seen the score
+            save_on_train_epoch_end=True,  # after the schedule has seen the score
         )
         self.path = folder.best
 
@@ -31,20 +31,20 @@ class BestEpoch(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint of this folder, or of another one whose best has been brought here."""
+        """Go on from a checkpoint of this folder, or of another folder whose best checkpoint was copied here."""
         if state_dict["dirpath"] != self.dirpath:
             best = load_checkpoint(self.path)["callbacks"] if self.path.exists() else {}
             state_dict = best.get(self.state_key, {})
             if state_dict.get("best_model_score") is None:
                 return
-            here = str(Path(self.dirpath or "") / self.path.name)  # as Lightning writes it, which compares the two
+            here = str(Path(self.dirpath or "") / self.path.name)  # in Lightning's form, because it compares paths
             state_dict |= {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
             state_dict["best_k_models"] = {here: state_dict["best_model_score"]}
         super().load_state_dict(state_dict)
 
 
 class LastEpoch(ModelCheckpoint):
-    """Keeps `last.ckpt`: the last whole epoch; Lightning's own `save_last` skips epochs that are not the best."""
+    """Keeps `last.ckpt`: the last complete epoch; Lightning's own `save_last` skips epochs that are not the best."""
 
     def __init__(self, folder: RunFolder) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class LastEpoch(ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See Lightning; an epoch that was cut short would go on as if it had been whole."""
+        """See Lightning; an epoch that was cut short is not saved: a resume would treat it as complete."""
         if trainer.is_last_batch:
             super().on_train_epoch_end(trainer, pl_module)
 

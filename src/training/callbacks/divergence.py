@@ -1,4 +1,4 @@
-"""The end of a training whose loss or weights are no longer finite, in all its processes, with the way out."""
+"""Ends a training in all its processes if its loss or weights are not finite, and says what to try."""
 
 import sys
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from src.runs.folder import RunFolder
 
 
 class Divergence(Callback):
-    """Ends the training when a loss is NaN or infinite, naming the images of its batch, or when the weights are.
+    """Ends the training if a loss or a weight is NaN or infinite; for a loss, names the images of the batch.
 
-    Of several processes all end, in the same step. On a GPU the answer of a step is read when the next one is queued,
-    so that the device never waits for it.
+    All processes end in the same step. On a GPU, a step's answer is read after the next step is queued, so the device
+    never waits.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -29,7 +29,7 @@ class Divergence(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Ask of this step, look at the one before; on a CPU at this one."""
+        """Start the check of this step and read that of the step before; on a CPU, read this step's at once."""
         is_finite = outputs["loss"].detach().isfinite()
         asked = _Step(is_finite, _Answer(processes.everywhere(is_finite)), list(batch["id"]), batch_idx)
         self._look(trainer)
@@ -38,12 +38,12 @@ class Divergence(Callback):
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the last one, and at what it made of the weights, before a checkpoint is written."""
+        """Check the last step and the weights before a checkpoint is written."""
         self._look(trainer)
         norm = nn.utils.get_total_norm([weights.detach() for weights in pl_module.parameters()])
         if not processes.everywhere(norm.isfinite()):
             self._end(
-                trainer, f"the weights behind epoch {trainer.current_epoch} are not finite: its last steps diverged"
+                trainer, f"the weights after epoch {trainer.current_epoch} are not finite: its last steps diverged"
             )
 
     def _look(self, trainer: pl.Trainer) -> None:
@@ -57,9 +57,9 @@ class Divergence(Callback):
             self._end(trainer, f"the loss of {where} is not finite; images: {ids}")
 
     def _end(self, trainer: pl.Trainer, reason: str) -> NoReturn:
-        """End all processes; the first says why, and leaves it in a file before a launcher could end it."""
+        """End all processes; the first one reports the reason, and saves it in a file before a launcher can end it."""
         last = self.folder.last
-        kept = f"{last} holds the last good epoch" if last.exists() else "no epoch is complete, so none is kept"
+        kept = f"{last} holds the last good epoch" if last.exists() else "no epoch is complete, so none is saved"
         remedy = "a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or trainer.precision=32-true"
         error = InputError(f"{reason}; {kept}. Try {remedy}.")
         if trainer.is_global_zero:

@@ -1,4 +1,4 @@
-"""Which operators the first steps of a training spend their time in."""
+"""The operators in which the first steps of a training spend their time."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from rich import get_console  # that of the progress bar, which makes room for the line
+from rich import get_console  # the progress bar's console, so that the bar makes room for the line
 
 
 class OperatorTimes(Callback):
-    """Profiles a few steps of the first epoch that is trained: a table of operators, and a trace for Perfetto or chrome://tracing.
+    """Profiles steps of the first trained epoch: a table of operators, and a trace for Perfetto or chrome://tracing.
 
     Args:
-        folder: for `operators.txt` and `trace.json`, made when they are written.
+        folder: for `operators.txt` and `trace.json`; made when they are written.
     """
 
     def __init__(self, folder: Path, *, first: int = 3, last: int = 8) -> None:
@@ -26,7 +26,7 @@ class OperatorTimes(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Begin when kernels have been chosen and caches filled."""
+        """Begin after kernels are chosen and caches are filled."""
         first = min(self.first, int(trainer.num_training_batches) - 1)
         if not self.done and batch_idx == first and trainer.is_global_zero:
             self.done = True
@@ -36,7 +36,7 @@ class OperatorTimes(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End with the last of them, or with the epoch or the training."""
+        """End with the last of these steps, or earlier with the epoch or the training."""
         if self.profiler is None or not (batch_idx == self.last or trainer.is_last_batch or trainer.should_stop):
             return
         self.profiler.stop()

@@ -1,4 +1,4 @@
-"""Whether all processes of a training see the run folder that the first one writes."""
+"""A check that all processes of a training see the run folder that the first one writes."""
 
 import time
 
@@ -11,11 +11,11 @@ from src.runs.folder import RunFolder
 
 
 class SharedFolder(Callback):
-    """Makes sure that all processes see what the first one writes: its best checkpoint, in the end.
+    """Checks that all processes see what the first one writes; in the end, this is the best checkpoint.
 
     Args:
-        folder: in which the first process has written the config.
-        patience: seconds after which it is taken for missing; network storage remembers for a while that it was.
+        folder: the first process has written the config into it.
+        patience: seconds after which the config counts as missing; network storage may show a new file late.
     """
 
     def __init__(self, folder: RunFolder, *, patience: float = 60.0) -> None:
@@ -23,12 +23,12 @@ class SharedFolder(Callback):
         self.patience = patience
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Ask until it is there."""
+        """Wait until the config is there."""
         until = time.monotonic() + self.patience
         while not self.folder.config.exists():
             if time.monotonic() > until:
                 raise InputError(
                     f"{self.folder.path.absolute()}: process {processes.rank()} does not see the run folder of the "
-                    "first one; several machines need storage that they share (runs=FOLDER)."
+                    "first process; several machines need storage that they share (runs=FOLDER)."
                 )
             time.sleep(0.5)

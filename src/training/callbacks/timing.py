@@ -1,4 +1,4 @@
-"""Where the time of an epoch goes: waiting for data, steps, validation. A line per epoch, columns in metrics.csv."""
+"""How an epoch spends its time: waiting for data, steps, validation. One line per epoch, and columns in metrics.csv."""
 
 import time
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from rich import get_console  # that of the progress bar, which makes room for the line
+from rich import get_console  # the progress bar's console, so that the bar makes room for the line
 
 
 class EpochTimes(Callback):
-    """Measures on the clock of the process that drives the device.
+    """Measures with the clock of the process that drives the device.
 
-    A GPU works on while its process waits for data, so that what counts as waiting there may cost nothing; with `exact`
-    the device is waited for after each step, which costs a little and tells the two apart.
+    A GPU goes on working while its process waits for data, so this waiting may cost nothing. With `exact`, the process
+    waits for the device after each step; this costs a little and separates waiting from working.
 
     Args:
-        images: per step, of all processes together.
+        images: per step, over all processes.
         exact: wait for the device after each step.
     """
 
@@ -34,22 +34,22 @@ class EpochTimes(Callback):
         self.mark = time.perf_counter()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """What has passed since the last step was waiting."""
+        """Count the time since the last step as waiting."""
         self._add("data")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """What has passed since the batch came was the step."""
+        """Count the time since the batch came as the step."""
         if self.exact and pl_module.device.type == "cuda":
             torch.cuda.synchronize()
         self._add("step")
         self.steps += 1
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """What lies between the last step and this counts for neither."""
+        """The time between the last step and now counts as nothing."""
         self.mark = time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Scores have been read, so the device is done."""
+        """Count the validation; the scores have been read, so the device is done."""
         self._add("validation")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
