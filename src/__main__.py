@@ -15,7 +15,7 @@ def main() -> None:
         text = ast.get_docstring(ast.parse(door.read_text(encoding="utf-8"))) or ""
         does = text.partition("\n")[0].rpartition(": `")[0]
         print(f"  python -m src.{door.stem:<{width}}  {does}")
-    print("\nEach takes --help, group=choice and key=value. Where to read on: README.md and docs/.")
+    print("\nEach takes --help, group=choice and key=value. To read on: README.md and docs/.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all commands share: composing the config, readable errors, exit status. Imports no torch."""
+"""The common part of all commands: composing the config, readable errors, exit status. Imports no torch."""
 
 import difflib
 import os

@@ -26,7 +26,7 @@ BAR = 16  # characters of the longest bar in the table
 
 @dataclass(frozen=True)
 class Report:
-    """What `inspect` found.
+    """The result of `inspect`.
 
     Attributes:
         problems: one line each; empty if nothing is wrong.

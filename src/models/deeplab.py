@@ -68,7 +68,7 @@ class DeepLabV3(DeepLab):
 class DeepLabV3Plus(DeepLab):
     """DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611): DeepLabV3's ASPP and a decoder."""
 
-    adopts = "head (decoder starts as an identity behind it)"
+    adopts = "head (the decoder starts as an identity after it)"
     classifier: "Decoder"
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:

@@ -23,7 +23,7 @@ NAMED = 4  # keys that an error message lists
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load` did.
+    """The result of `load`.
 
     Attributes:
         pretrained: names of the network's parameters that the weights have filled.

@@ -79,7 +79,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What the run printed, if a sweep started it."""
+        """The output of the run, if a sweep started it."""
         return self.path / "log.txt"
 
     @property

@@ -52,7 +52,7 @@ def fill(before: Tensor, after: Tensor) -> Tensor:
 
 @RULES.add("boundary")
 def boundary(before: Tensor, after: Tensor, *, radius: int) -> Tensor:
-    """The CRF's label up to `radius` px (chessboard distance) from an edge of the network's labels, else the latter."""
+    """CRF label within `radius` px (chessboard distance) of an edge in the network's labels, else network label."""
     labels = most_probable(before)
     return most_probable(after).where(_near(_edges(labels), radius), labels)
 

@@ -1,1 +1,1 @@
-"""Training, sweeps, and what watches them."""
+"""Training and sweeps, and callbacks that watch them."""

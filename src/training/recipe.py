@@ -34,7 +34,7 @@ def batches(recipe: DictConfig, machine: Hardware) -> str:
     size, said = recipe.batch_size, ""
     if machine.processes > 1:
         each = size // machine.processes
-        said = f"; the processes share each batch: {size} images a step, {each} in each process"
+        said = f"; batch and learning rate are for all processes together: {size} images a step, {each} in each"
     if recipe.accumulate > 1:
         images = recipe.accumulate * size
         said += f"; the optimiser sees {images} images per step, BatchNorm only the {size} images of a batch"

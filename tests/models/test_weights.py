@@ -95,7 +95,7 @@ def test_coco_file_starts_both_heads_at_the_same_prediction(coco_file: Path) -> 
     of_plain, of_plus = load(plain, str(coco_file)), load(plus, str(coco_file))
     assert of_plain.summary == f"backbone and head from {coco_file}; left out: aux_classifier"
     assert of_plain.pretrained == {name for name, _ in plain.named_parameters()}
-    decoder = "backbone and head (decoder starts as an identity behind it)"
+    decoder = "backbone and head (the decoder starts as an identity after it)"
     assert of_plus.summary == f"{decoder} from {coco_file}; left out: aux_classifier; new: classifier.project_low"
     with torch.no_grad():
         coarse, fine = plain.eval()(image), plus.eval()(image)
