@@ -176,12 +176,14 @@ def test_a_loss_of_ones_own_trains_goes_on_and_is_scored_by_its_name(trained):
     run("evaluate", "run=runs/own", "panels=0", cwd=trained)  # scoring needs no loss
     for more in ([], ["name=longer", "recipe.epochs=2"]):
         done = run("train", *words[:-1], *more, cwd=trained, status=1)
-        assert "loss.name=scaled: it came from a plugin that is not loaded: add plugins=my_losses.py" in done.stderr
+        assert (
+            "loss.name=scaled: the name came from a plugin that is not loaded: add plugins=my_losses.py" in done.stderr
+        )
 
 
 def test_a_network_of_ones_own_is_scored_only_with_its_plugin(trained):
     done = run("evaluate", "run=runs/good", cwd=trained, status=1)
-    assert "best.ckpt: its config cannot be used: backbone.kind=tiny: it came from a plugin" in done.stderr
+    assert "best.ckpt: its config cannot be used: backbone.kind=tiny: the name came from a plugin" in done.stderr
     assert f"add plugins={ROOT}/tests/tiny.py" in done.stderr
     run("evaluate", "run=runs/good", *PLUGINS, "panels=0", cwd=trained)
 
