@@ -60,4 +60,4 @@ def test_another_networks_logits_are_refused(kept):
 def test_logits_that_are_kept_already_are_not_kept_again(kept):
     cwd, _ = kept
     done = run("evaluate", "logits=kept", "keep_logits=other", *TINY[:5], cwd=cwd, status=1)
-    assert "it goes with run=FOLDER or checkpoint=PATH" in done.stderr
+    assert "use it with run=FOLDER or checkpoint=PATH" in done.stderr

@@ -231,7 +231,7 @@ def test_wrong_values_say_what_is_right(word, says):
         (["recipe.gradient_clip=1", "trainer.precision=16-mixed"], "recipe.optimizer.fused=false"),
         (["trainer.accelerator=cpu", "trainer.precision=16-mixed"], "needs a CUDA device"),
         (["trainer.accelerator=cpu", "trainer.devices=3"], "must be a multiple of 3"),
-        (["trainer=ddp", "trainer.accelerator=cpu"], "say how many"),
+        (["trainer=ddp", "trainer.accelerator=cpu"], "give a number"),
         (["+recipe.optimizer.betas=3"], "recipe.optimizer: "),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
