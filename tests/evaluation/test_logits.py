@@ -46,7 +46,7 @@ def test_only_what_is_missing_is_computed(kept):
     times = [file.stat().st_mtime_ns for file in others]
     first.unlink()
     done = run("evaluate", "run=runs/seed0", "keep_logits=kept", "output=third", cwd=cwd)
-    assert "2 of 3 are in kept already" in done.stdout and first.exists()
+    assert "2 of 3 are already in kept" in done.stdout and first.exists()
     assert [file.stat().st_mtime_ns for file in others] == times
     assert scores(cwd, "third") == scores(cwd, "first")
 
