@@ -6,9 +6,8 @@ Each band of points finds its vertices in a table of its own; the bands' tables 
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import entry, inner
+from src.crf.cpu.jit import each, entry, inner
 from src.crf.cpu.lattice import CHUNKS, Lattice, normalise, spread
-from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import element, less, load, round_even, rows, store
 from src.crf.permutohedral import alpha, scales, strides
 
