@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.crf_data import Scene, model
-from src.crf.cpu import meanfield
+from src.crf.cpu import meanfield, planes
 from src.crf.cpu.construction import build
+from src.crf.cpu.jit import each
 from src.crf.cpu.lattice import blur
-from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import rows
 from src.crf.model import bilateral_features
 from src.crf.permutohedral import alpha
@@ -91,7 +91,7 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
 
     measured = {
         "logarithms, transposition": (
-            best(lambda: meanfield._transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
+            best(lambda: planes.transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
             points * (12 * len(kept) + row),
         ),
         "construction, bilateral": (best(lambda: build(features)), points * (5 * 4 + 6 * corner + 4)),

@@ -59,10 +59,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     if checkpoint is not None:
         console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task.provenance)}", soft_wrap=True)
     if is_main(config):
-        if config.overwrite:
-            folder.clear()
-        folder.write_config(config)
-
+        folder.begin(config)
     with (
         loggers(config, folder) as logging,
         build.scorer(config, machine) as scorer,

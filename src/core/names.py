@@ -128,15 +128,24 @@ def load_plugins(chosen: Any) -> dict[str, str]:
     """
     words = [chosen] if isinstance(chosen, str) else [str(word) for word in chosen or ()]
     for word in words:
-        if word not in _loaded:
-            module = _imported_file(Path(word)) if word.endswith(".py") else _imported_module(word)
-            _loaded[word] = digest(Path(str(module.__file__)))
+        if word.endswith(".py"):
+            found = _digest(Path(word))
+            if found not in _loaded.values():
+                _import_file(Path(word), found)
+        else:
+            found = _digest(Path(str(_imported_module(word).__file__)))
+        _loaded[word] = found
     return {word: _loaded[word] for word in words}
 
 
-def digest(path: Path) -> str:
-    """The start of the SHA-256 of a file, 12 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _digest(path: Path) -> str:
+    """The start of the SHA-256 of a plugin, 12 hex digits."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except FileNotFoundError:
+        raise InputError(f"plugins={path}: there is no such file.") from None
+    except OSError as error:
+        raise InputError(f"plugins={path}: cannot be read ({error.strerror}).") from error
 
 
 def missing_plugins(recorded: Mapping[str, str] | None) -> list[str]:
@@ -144,10 +153,8 @@ def missing_plugins(recorded: Mapping[str, str] | None) -> list[str]:
     return [word for word, found in (recorded or {}).items() if found not in _loaded.values()]
 
 
-def _imported_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"plugins={path}: there is no such file.")
-    name = f"seglab_plugin_{path.stem}_{digest(path)}"
+def _import_file(path: Path, digest: str) -> None:
+    name = f"seglab_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -157,7 +164,6 @@ def _imported_file(path: Path) -> ModuleType:
         raise
     except Exception as error:  # a user's code may raise anything
         raise InputError(f"plugins={path}: cannot be imported ({type(error).__name__}: {error}).") from error
-    return module
 
 
 def _imported_module(name: str) -> ModuleType:

@@ -125,6 +125,12 @@ class RunFolder:
         with replacing(self.config) as temporary:
             temporary.write_text(OmegaConf.to_yaml(config, resolve=True))
 
+    def begin(self, config: DictConfig) -> None:
+        """Write the config of a training that begins or resumes; with `overwrite`, first delete an earlier run."""
+        if config.overwrite:
+            self.clear()
+        self.write_config(config)
+
     def create(self) -> None:
         """Make the folder and check that it can be written to."""
         try:

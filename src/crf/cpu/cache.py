@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-SOURCES = ("jit", "simd", "parallel", "lattice", "construction", "meanfield")
+SOURCES = ("simd", "jit", "lattice", "construction", "planes", "meanfield")
 HERE = Path(__file__).parent
 
 

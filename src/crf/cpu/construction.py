@@ -6,9 +6,8 @@ Each band of points has its own table of vertices; the tables are joined afterwa
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import entry, inner
+from src.crf.cpu.jit import each, entry, inner
 from src.crf.cpu.lattice import CHUNKS, Lattice, normalise, spread
-from src.crf.cpu.parallel import each
 from src.crf.cpu.simd import element, less, load, round_even, rows, store
 from src.crf.permutohedral import alpha, scales, strides
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import entry, inner
-from src.crf.cpu.parallel import each
+from src.crf.cpu.jit import each, entry, inner
 from src.crf.cpu.simd import element, load, store
 
 CHUNKS = 64  # of vertices, in parallel loops

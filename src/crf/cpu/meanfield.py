@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from src.crf.cpu import ahead
 from src.crf.cpu.construction import build
-from src.crf.cpu.jit import entry, inner
+from src.crf.cpu.jit import each, entry, inner
 from src.crf.cpu.lattice import Lattice, blur, spread
-from src.crf.cpu.parallel import each
+from src.crf.cpu.planes import clear, largest_of_each, transpose
 from src.crf.cpu.simd import element, exp, largest, load, muladd, rows, store, total, width_of
 from src.crf.model import (
     SMALLEST,
@@ -72,7 +72,7 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
     """
     bits, highest = flat.view(np.uint32), np.empty(len(flat), np.uint32)
     bits.flags.writeable = False  # for Numba, writable and read-only arrays are different types
-    _highest(bits, highest)
+    largest_of_each(bits, highest)
     if highest.max() > np.float32(1).view(np.uint32):
         check_range(float(flat.min()), float(flat.max()))
         return np.asarray(flat.max(axis=1))  # a little above 1, or a negative zero
@@ -127,7 +127,7 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
             lattices["", p.spatial_sigma, 0] = spatial_lattice(*rgb.shape[:2], p.spatial_sigma)
         spatial, bilateral = lattices["", p.spatial_sigma, 0], lattices[key]
         result = np.empty_like(flat)
-        _clear(result, np.setdiff1d(np.arange(len(flat)), kept))
+        clear(result, np.setdiff1d(np.arange(len(flat)), kept))
         weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
         own = flow(spatial, width), flow(bilateral, width)
         _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
@@ -140,7 +140,7 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
     planes = flat[kept]
     np.log(np.clip(planes, SMALLEST, 1, out=planes), out=planes)
     unary = rows(flat.shape[1], width)
-    _transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
+    transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
     return unary
 
 
@@ -148,45 +148,6 @@ def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDA
 def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     """The lattice of an image's pixel positions; it depends only on the image's size."""
     return build(positions(height, width, sigma))
-
-
-@entry
-def _highest(planes, found):
-    each(len(planes), _highest_of_plane, (planes, found))
-
-
-@inner
-def _highest_of_plane(i, planes, found):
-    highest = planes[i, 0]
-    for point in range(planes.shape[1]):
-        if planes[i, point] > highest:
-            highest = planes[i, point]
-    found[i] = highest
-
-
-@entry
-def _clear(planes, labels):
-    each(len(labels), _clear_plane, (planes, labels))
-
-
-@inner
-def _clear_plane(i, planes, labels):
-    planes[labels[i]] = 0
-
-
-@entry
-def _transpose(planes, unary, numbers):
-    """Rows of the kept labels from planes; `numbers` is another view of `unary`. Padding loses against any label."""
-    each(64, _transpose_part, (planes, unary, numbers))
-
-
-@inner
-def _transpose_part(part, planes, unary, numbers):
-    points = planes.shape[1]
-    for point in range(part * points // 64, (part + 1) * points // 64):
-        store(unary, point, np.float32(-1e30))
-        for label in range(len(planes)):
-            numbers[point, label] = planes[label, point]
 
 
 @inner
