@@ -17,7 +17,7 @@ from src.runs.checks.commands import check_data_set, prepare
 def main(config: DictConfig) -> None:
     """Print counts, pixel shares and problems of every list; the exit status is 1 if there is a problem."""
     console, data = Console(), config.data
-    find = SOURCES.bound({"source": data.source, **data.prepare}, given=("root",))
+    find = SOURCES.bound({**data.prepare, "source": data.source}, given=("root",))
     folder = VOCFolder(find(root=Path(data.root)))
     console.print(f"checking {data.name} in {folder.path}", soft_wrap=True)
     report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)

@@ -57,7 +57,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     task, origin = recipe.task(config, machine, fingerprint=data.fingerprint())
     console.print(f"weights     {origin}", soft_wrap=True)
     if checkpoint is not None:
-        console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task.provenance)}", soft_wrap=True)
+        console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task)}", soft_wrap=True)
     if is_main(config):
         folder.begin(config)
     with (

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -126,7 +126,8 @@ def load_plugins(chosen: Any) -> dict[str, str]:
     Raises:
         InputError: there is no such file or module, or it cannot be imported.
     """
-    words = [chosen] if isinstance(chosen, str) else [str(word) for word in chosen or ()]
+    several = isinstance(chosen, Mapping | Sequence) and not isinstance(chosen, str)
+    words = [str(word) for word in (chosen if several else [chosen] if chosen is not None else [])]
     for word in words:
         if word.endswith(".py"):
             found = _digest(Path(word))
@@ -162,7 +163,7 @@ def _import_file(path: Path, digest: str) -> None:
         spec.loader.exec_module(module)
     except InputError:
         raise
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         raise InputError(f"plugins={path}: cannot be imported ({type(error).__name__}: {error}).") from error
 
 
@@ -171,11 +172,11 @@ def _imported_module(name: str) -> ModuleType:
         module = importlib.import_module(name)
     except InputError:
         raise
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         raise InputError(
             f"plugins={name}: cannot be imported ({type(error).__name__}: {error}); give a file, such as my_losses.py, "
             "or a module that Python finds."
         ) from error
-    if module.__file__ is None:
-        raise InputError(f"plugins={name}: this is a folder without code of its own; name the module in it.")
+    if getattr(module, "__file__", None) is None:
+        raise InputError(f"plugins={name}: has no file of its own; name a file, or a module that has one.")
     return module

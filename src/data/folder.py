@@ -120,17 +120,18 @@ class VOCFolder:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not a text file; give a list with one image id per line") from error
-        ids = [line.strip() for line in lines if line.strip()]
+        ids: dict[str, int] = {}  # with the number of the line; messages leave out the text of a file that is no list
+        for number, line in enumerate(map(str.strip, lines), 1):
+            if not line:
+                continue
+            if len(line.split()) > 1 or "/" in line:
+                raise InputError(f"{path}, line {number}: write one bare id per line, such as 2007_000032")
+            if line in ids:
+                raise InputError(f"{path}, line {number}: the same id as in line {ids[line]}; remove one of the lines")
+            ids[line] = number
         if not ids:
             raise InputError(f"{path} names no image; give a list with one image id per line")
-        seen: set[str] = set()
-        for image_id in ids:
-            if len(image_id.split()) > 1 or "/" in image_id:
-                raise InputError(f"{path} has the line '{image_id}'; write one bare id per line, such as 2007_000032")
-            if image_id in seen:
-                raise InputError(f"{path} names {image_id} twice; remove one of the lines")
-            seen.add(image_id)
-        return ids
+        return list(ids)
 
     def image_path(self, image_id: str) -> Path:
         """The JPEG of an id, whether or not it exists."""

@@ -40,7 +40,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
     """The data set, its augmentation and its evaluation protocol."""
     data, recipe = config.data, config.recipe
     return SegmentationDataModule(
-        prepare=SOURCES.bound({"source": data.source, **data.prepare}, given=("root",)),
+        prepare=SOURCES.bound({**data.prepare, "source": data.source}, given=("root",)),
         root=Path(data.root),
         train_list=data.train_list,
         val_list=data.val_list,

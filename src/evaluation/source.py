@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError
+from src.core.files import only_reading
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
@@ -52,6 +53,8 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
     machine = build.hardware(settled)
     build.compile_ahead(settled, machine)
     data = build.datamodule(settled, machine)
+    if source.stored is not None and not any(word.startswith(("data=", "data.root=")) for word in typed):
+        data.prepare = only_reading(data.prepare)
     data.prepare_data()
     return source, settled, machine, data
 
@@ -69,9 +72,7 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
         OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is random here
     else:
         settled = copy.deepcopy(source.stored)
-        settled.plugins = {**(source.stored.get("plugins") or {}), **config.plugins}
-        if "download" in settled.data.prepare:
-            settled.data.prepare.download = False  # the addresses are from a file that anybody may have written
+        settled.plugins = OmegaConf.merge(source.stored.get("plugins") or {}, config.plugins)
         for key in ("trainer", "logger", "panels"):
             if key in config:
                 settled[key] = config[key]

@@ -1,5 +1,6 @@
 """The runs of a table, finished or not, read from their folders and labelled by what differs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +174,9 @@ def read_counts(folder: RunFolder) -> Counts:
         if folder.trimaps.exists():
             with np.load(folder.trimaps, allow_pickle=False) as file:
                 trimaps = {key: file[key] for key in file.files if key != "ids"}
-        return Counts([str(image) for image in matrices.pop("ids")], matrices, trimaps)
+        found = Counts([str(image) for image in matrices.pop("ids")], matrices, trimaps)
     except Exception as error:  # on damaged bytes, zip and NumPy may raise anything
         raise InputError(f"{folder.path}: its counts per image cannot be read ({error}); score it again.") from error
+    if strange := [name for name in found.matrices if not re.fullmatch(r"\w+", name)]:  # they become names of files
+        raise InputError(f"{folder.confusion}: {strange[0]!r} is not the name of a variant; score the run again.")
+    return found

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
+from torch import Tensor, nn
 
 from src.core.command import is_main
 from src.core.errors import InputError
@@ -12,16 +14,17 @@ from src.core.files import replacing
 from src.models.checkpoint import load_checkpoint
 from src.runs.checks.stored import checked_config
 from src.runs.folder import RunFolder
+from src.training.task import SegmentationTask
 
 
-def go_on(path: Path, config: DictConfig, folder: RunFolder, provenance: dict[str, Any]) -> str:
+def go_on(path: Path, config: DictConfig, folder: RunFolder, task: SegmentationTask) -> str:
     """Check the checkpoint to resume from, and copy the best checkpoint of its run: it may stay the best.
 
     Args:
         path: of the checkpoint.
         config: of the resumed run.
         folder: of the resumed run.
-        provenance: that the resumed run's own checkpoints will hold.
+        task: of the resumed run.
 
     Returns:
         A message about it.
@@ -29,7 +32,7 @@ def go_on(path: Path, config: DictConfig, folder: RunFolder, provenance: dict[st
     Raises:
         InputError: it is not of this project, or of another network or optimiser.
     """
-    said = f"after epoch {_check_resume(path, config)} of {path}"
+    said = f"after epoch {_check_resume(path, config, task)} of {path}"
     best = RunFolder(path.parent).best
     if path.parent.resolve() == folder.path.resolve():
         return said
@@ -38,7 +41,7 @@ def go_on(path: Path, config: DictConfig, folder: RunFolder, provenance: dict[st
     stored = load_checkpoint(best)["seglab"]
     scored = [
         (one["fingerprint"]["val"], *(one["config"]["recipe"][key] for key in ("protocol", "monitor")))
-        for one in (stored, provenance)
+        for one in (stored, task.provenance)
     ]
     if scored[0] != scored[1]:
         return f"{said}; its best epoch does not count: it has other images, protocol or monitor"
@@ -48,7 +51,7 @@ def go_on(path: Path, config: DictConfig, folder: RunFolder, provenance: dict[st
     return said
 
 
-def _check_resume(path: Path, config: DictConfig) -> int:
+def _check_resume(path: Path, config: DictConfig, task: SegmentationTask) -> int:
     """The last epoch of a checkpoint; raises InputError if it has another network or optimiser, or is not ours."""
     content = load_checkpoint(path)
     stored = checked_config(content["seglab"]["config"], path, training=True)
@@ -62,4 +65,29 @@ def _check_resume(path: Path, config: DictConfig) -> int:
         raise InputError(f"resume={path}: was trained with recipe.ema={ema}, so it only goes on with recipe.ema={ema}.")
     if stored.recipe.optimizer.name != config.recipe.optimizer.name:
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
+    if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
+        _check_state(content, [one for group in task.parameter_groups() for one in group], path)
     return int(content["epoch"])
+
+
+def _check_state(content: dict[str, Any], parameters: list[nn.Parameter], path: Path) -> None:
+    """Raise InputError unless each tensor of the optimiser's state fits its parameter.
+
+    torch's fused optimisers do not look, and write beyond a smaller one.
+    """
+    try:
+        (saved,) = content["optimizer_states"]
+        for index, state in saved["state"].items():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.ndim and not _fits(value, parameters[index]):
+                    raise InputError(f"resume={path}: {name} of the optimiser's state does not fit parameter {index}.")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"resume={path}: holds no state of an optimiser that could go on ({error}).") from error
+
+
+def _fits(value: Tensor, parameter: nn.Parameter) -> bool:
+    """The same shape and type, and memory of its own for each number."""
+    dense = value.is_contiguous() or value.is_contiguous(memory_format=torch.channels_last)
+    return value.shape == parameter.shape and value.dtype == parameter.dtype and dense

@@ -120,13 +120,18 @@ class SegmentationTask(ScoringTask):
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
 
-    def configure_optimizers(self) -> Any:
-        """Two parameter groups, pretrained and new layers; if nothing is pretrained, all learn at the base rate."""
+    def parameter_groups(self) -> list[list[nn.Parameter]]:
+        """The parameters as the optimiser gets them: pretrained layers, then new ones; groups without any left out."""
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for name, parameter in self.network.named_parameters():
             groups[name in self.pretrained or not self.pretrained].append(parameter)
-        optimizer = self.optimizer([{"params": group} for group in groups.values() if group])
-        if groups[True] and groups[False]:
+        return [group for group in groups.values() if group]
+
+    def configure_optimizers(self) -> Any:
+        """Two parameter groups, pretrained and new layers; if nothing is pretrained, all learn at the base rate."""
+        groups = self.parameter_groups()
+        optimizer = self.optimizer([{"params": group} for group in groups])
+        if len(groups) > 1:
             optimizer.param_groups[1]["lr"] *= self.new_layers_lr_factor
         if self.scheduler is None:
             return optimizer

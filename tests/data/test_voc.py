@@ -57,12 +57,17 @@ def test_reads_a_list_by_name_and_by_path(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "lists there: train, val"), ("\n \n", "names no image"), ("a\nb\na\n", "a twice"), ("a.jpg a.png", "bare")],
+    [
+        (None, "lists there: train, val"),
+        ("\n \n", "names no image"),
+        ("a\nb\na\n", "line 3: the same id as in line 1"),
+        ("a.jpg a.png", "bare"),
+    ],
 )
 def test_refuses_a_bad_list(folder, text, message):
     if text is not None:
         folder.list_path("bad").write_text(text)
-    with pytest.raises(InputError, match=rf"bad\.txt .*{message}"):
+    with pytest.raises(InputError, match=rf"bad\.txt.*{message}"):
         folder.ids("bad")
 
 

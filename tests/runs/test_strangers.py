@@ -111,6 +111,7 @@ def test_stored_configs_are_checked_as_typed_ones(key, value, says, trained):
 def test_a_reference_in_a_stored_config_is_text(trained):
     def change(config):
         config["recipe"]["name"] = "${oc.env:SECRET}"
+        config["plugins"]["${oc.env:SECRET}"] = "${oc.env:SECRET}"
 
     edited(trained, "secret", change)
     done = run("evaluate", "run=runs/secret", *PLUGINS, cwd=trained, SECRET="hunter2")
@@ -132,6 +133,49 @@ def test_text_of_a_stored_config_stays_what_it_is(text, tmp_path):
 def test_what_is_no_config_is_named(content, tmp_path):
     with pytest.raises(InputError, match=r"x\.ckpt"):
         plain(content, tmp_path / "x.ckpt")
+
+
+@pytest.mark.parametrize("change", [lambda one: torch.zeros(1), lambda one: torch.zeros(1).expand(one.shape)])
+def test_a_state_that_does_not_fit_is_refused_before_a_fused_optimiser_writes_beyond_it(change, trained):
+    folder = edited(trained, "state", lambda config: None)
+    content = torch.load(folder / "last.ckpt", weights_only=True)
+    for state in content["optimizer_states"][0]["state"].values():
+        state["exp_avg"] = change(state["exp_avg"])
+    torch.save(content, folder / "last.ckpt")
+    words = [*SHORT, "recipe.epochs=2", "name=more", "resume=runs/state/last.ckpt"]
+    done = warm_run("train", *words, cwd=trained, status=1)
+    assert "resume=runs/state/last.ckpt: exp_avg of the optimiser's state does not fit" in done.stderr
+
+
+def test_paths_in_a_checkpoint_lead_nowhere(trained):
+    victim = trained / "victim"
+    victim.mkdir()
+    (victim / "file").touch()
+    folder = edited(trained, "paths", lambda config: config["recipe"].update(epochs=2))
+    content = torch.load(folder / "last.ckpt", weights_only=True)
+    for key, state in content["callbacks"].items():
+        if "Epoch{" in key or "dirpath" in state:
+            path = f"{folder}/../../victim"
+            state |= {"dirpath": str(folder), "best_model_path": path, "kth_best_model_path": path}
+            state["best_k_models"], state["last_model_path"] = {path: torch.tensor(0.0)}, path
+    torch.save(content, folder / "last.ckpt")
+    warm_run("train", *SHORT, "recipe.epochs=2", "name=on", f"resume={folder}/last.ckpt", cwd=trained)
+    for file in ("results.json", "training.json"):
+        (folder / file).unlink()
+    warm_run("train", *SHORT, "recipe.epochs=2", "name=paths", cwd=trained)
+    assert (victim / "file").exists() and (folder / "best.ckpt").exists()
+
+
+def test_data_is_neither_made_nor_replaced_where_a_checkpoint_says(trained):
+    def change(config):
+        config["data"]["root"] = str(trained / "home")
+        config["data"]["prepare"]["train"] = 4
+
+    edited(trained, "elsewhere", change)
+    done = warm_run("evaluate", "run=runs/elsewhere", cwd=trained, status=1)
+    assert "name it on the command line (data=NAME or data.root=FOLDER)" in done.stderr
+    assert not (trained / "home").exists()
+    warm_run("evaluate", "run=runs/elsewhere", "data.root=here", "panels=0", cwd=trained)
 
 
 PLUGIN = """
@@ -193,9 +237,10 @@ def test_a_network_of_ones_own_is_scored_only_with_its_plugin(trained):
     [
         ("1 +", "cannot be imported (SyntaxError"),
         ("raise RuntimeError('no')", "cannot be imported (RuntimeError: no)"),
+        ("raise SystemExit(0)", "cannot be imported (SystemExit: 0)"),
         ("from src.models.tables import LOSSES\nLOSSES.add('focal')(print)", "loss.name=focal: this name is taken"),
     ],
-    ids=["syntax", "error", "taken"],
+    ids=["syntax", "error", "exit", "taken"],
 )
 def test_plugins_that_cannot_be_used_are_named(content, says, tmp_path):
     (tmp_path / "mine.py").write_text(content)

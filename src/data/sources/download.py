@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from src.core.errors import InputError
-from src.core.files import alone
+from src.core.files import alone, check_may_make
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt after a broken connection
 TIMEOUT = 30.0  # seconds to wait without receiving a byte
@@ -46,6 +46,7 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
     """
     if found := locate(root):
         return found
+    check_may_make(root)
     archive = root / PurePosixPath(urlsplit(url).path).name
     if not download and not archive.is_file():
         raise InputError(f"there is no data set in {root}, and download is off; {_by_hand(url, archive, md5=md5)}")

@@ -1,6 +1,7 @@
 """Checks of a composed config, before anything heavy is imported: one function per command. No torch."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,8 @@ def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
         return
     wanted = missing_plugins(config.plugins) or _plugins_before(config)
     if wanted:
-        way_out = f"the name came from a plugin that is not loaded: add plugins={','.join(wanted)} to the command"
+        files = " ".join(map(shlex.quote, wanted))
+        way_out = f"the name came from a plugin that is not loaded: add plugins={files} to the command if you trust it"
     else:
         way_out = f"not one of {', '.join(table.names)}; to add code of your own, use plugins=FILE.py"
     raise InputError(f"{table.key}={value}: {way_out}.")

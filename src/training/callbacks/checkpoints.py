@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from src.models.checkpoint import load_checkpoint
 from src.runs.folder import RunFolder
@@ -31,16 +32,19 @@ class BestEpoch(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint of this folder, or of another folder whose best checkpoint was copied here."""
-        if state_dict["dirpath"] != self.dirpath:
+        """Go on with the best score so far, of this folder or of another one whose best checkpoint was copied here.
+
+        Only the score is taken from the file. Paths are this folder's: Lightning deletes what they lead to.
+        """
+        if state_dict.get("dirpath") != self.dirpath:
             best = load_checkpoint(self.path)["callbacks"] if self.path.exists() else {}
             state_dict = best.get(self.state_key, {})
-            if state_dict.get("best_model_score") is None:
-                return
+        score = state_dict.get("best_model_score")
+        if isinstance(score, Tensor) and score.ndim == 0 and self.path.exists():
             here = str(Path(self.dirpath or "") / self.path.name)  # in Lightning's form, because it compares paths
-            state_dict |= {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
-            state_dict["best_k_models"] = {here: state_dict["best_model_score"]}
-        super().load_state_dict(state_dict)
+            self.best_model_path = self.kth_best_model_path = here
+            self.best_model_score = self.kth_value = self.current_score = score
+            self.best_k_models = {here: score}
 
 
 class LastEpoch(ModelCheckpoint):
@@ -57,6 +61,4 @@ class LastEpoch(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See Lightning; the last epoch of another folder stays there."""
-        if state_dict["dirpath"] == self.dirpath:
-            super().load_state_dict(state_dict)
+        """Take nothing from the file: the next epoch replaces this folder's `last.ckpt`."""
