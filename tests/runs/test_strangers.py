@@ -207,19 +207,19 @@ def test_a_loss_of_ones_own_trains_goes_on_and_is_scored_by_its_name(trained):
     (trained / "scaled.yaml").write_text("name: scaled\nfactor: 2.0\n")
     words = [*(word for word in SHORT if not word.startswith(("plugins=", "backbone.kind="))), "name=own"]
     words += ["recipe.augment.crop=32", "loss=scaled.yaml", "plugins=my_losses.py"]
-    run("train", *words, cwd=trained)
+    warm_run("train", *words, cwd=trained)
     stored = read_config(trained / "runs" / "own" / "config.yaml")
     assert list(stored.plugins) == ["my_losses.py"] and len(stored.plugins["my_losses.py"]) == 12
-    run("train", *words, "recipe.epochs=2", "name=longer", "resume=runs/own/last.ckpt", cwd=trained)
+    warm_run("train", *words, "recipe.epochs=2", "name=longer", "resume=runs/own/last.ckpt", cwd=trained)
     (trained / "elsewhere").mkdir()
     (trained / "elsewhere" / "other.py").write_text(PLUGIN)
     moved = [*words[:-1], "plugins=elsewhere/other.py"]
-    assert "done already" in run("train", *moved, cwd=trained).stdout  # known by its content
+    assert "done already" in warm_run("train", *moved, cwd=trained).stdout  # known by its content
     rule = ["+variants.x={guidance: raw, fusion: second, options: {share: 0.3}}", "panels=0"]
-    run("evaluate", "run=runs/own", "plugins=my_losses.py", *rule, cwd=trained)
-    run("evaluate", "run=runs/own", "panels=0", cwd=trained)  # scoring needs no loss
+    warm_run("evaluate", "run=runs/own", "plugins=my_losses.py", *rule, cwd=trained)
+    warm_run("evaluate", "run=runs/own", "panels=0", cwd=trained)  # scoring needs no loss
     for more in ([], ["name=longer", "recipe.epochs=2"]):
-        done = run("train", *words[:-1], *more, cwd=trained, status=1)
+        done = warm_run("train", *words[:-1], *more, cwd=trained, status=1)
         assert (
             "loss.name=scaled: the name came from a plugin that is not loaded: add plugins=my_losses.py" in done.stderr
         )
@@ -229,7 +229,7 @@ def test_a_network_of_ones_own_is_scored_only_with_its_plugin(trained):
     done = run("evaluate", "run=runs/good", cwd=trained, status=1)
     assert "best.ckpt: its config cannot be used: backbone.kind=tiny: the name came from a plugin" in done.stderr
     assert f"add plugins={ROOT}/tests/tiny.py" in done.stderr
-    run("evaluate", "run=runs/good", *PLUGINS, "panels=0", cwd=trained)
+    warm_run("evaluate", "run=runs/good", *PLUGINS, "panels=0", cwd=trained)
 
 
 @pytest.mark.parametrize(
@@ -244,5 +244,5 @@ def test_a_network_of_ones_own_is_scored_only_with_its_plugin(trained):
 )
 def test_plugins_that_cannot_be_used_are_named(content, says, tmp_path):
     (tmp_path / "mine.py").write_text(content)
-    done = run("train", "plugins=mine.py", "data=shapes", cwd=tmp_path, status=1)
+    done = warm_run("train", "plugins=mine.py", "data=shapes", cwd=tmp_path, status=1)
     assert says in done.stderr and "Traceback" not in done.stderr

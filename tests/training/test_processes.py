@@ -35,7 +35,7 @@ def test_a_training_shared_by_two_processes_leaves_one_run(tmp_path):
     assert (
         done.stdout.count("machine ") == 1
         and "2 cpu" in done.stdout
-        and "4 images a step, 2 on each" in done.stdout
+        and "4 images a step, 2 in each" in done.stdout
         and done.stdout.count("run folder") == 1
     )
     assert len((folder / "metrics.csv").read_text().splitlines()) == 2
