@@ -31,8 +31,9 @@ demo: setup ## train and score a small network on generated images, and report o
 # Small enough for 25 minutes on two cores: random weights, small crops, few epochs.
 DATA ?= demo
 SEGLAB_SAMPLE ?= ../shared/data/voc2012_sample
+JITTER := $(foreach key,brightness=0.2 contrast=0.2 saturation=0.2 hue=0.02,recipe.augment.jitter.$(key))
 tables-demo: OPTIONS := data=shapes recipe=demo backbone.weights=none recipe.epochs=8 recipe.val_every=4 \
-  recipe.augment.crop=96 jobs=2
+  recipe.augment.crop=96 'recipe.augment.scale=[0.75,1.5]' $(JITTER) jobs=2
 tables-voc2012: OPTIONS := data=voc2012 recipe=deeplab
 INTO := insert=experiments/README.md
 TABLES = set -e; $(foreach table,$(1),$(RUN) -m src.train table=$(table) $(2) $(OPTIONS) $(ARGS) || status=1; \

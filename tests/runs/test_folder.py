@@ -46,6 +46,15 @@ def test_identity_knows_results_from_circumstances():
     assert identity(config()) != identity(config(seed=1))
 
 
+def test_neither_addresses_nor_where_a_plugin_lies_are_part_of_a_run_but_their_content_is():
+    def asked(url="http://a", md5="1", plugins=None):
+        prepare = {"url": url, "md5": md5, "download": True}
+        return identity(config(data={"name": "d", "root": "here", "prepare": prepare}, plugins=plugins or {}))
+
+    assert asked() == asked(url="http://b") != asked(md5="2")
+    assert asked(plugins={"a.py": "77"}) == asked(plugins={"b/c.py": "77"}) != asked(plugins={"a.py": "78"})
+
+
 def test_variants_are_no_part_of_a_training_but_images_they_were_tuned_on_are():
     other = config(variants={"none": {}, "crf": {"guidance": "raw"}})
     assert identity(other) != identity(config()) and training_identity(other) == training_identity(config())
