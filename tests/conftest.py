@@ -81,7 +81,7 @@ def _stop(process):
     process.stdout.close()
 
 
-def warm_run(module, *arguments, cwd, status=0, deadly=None):
+def warm_run(module, *arguments, cwd, status=0, deadly=None, **variables):
     """The same in a fork of a process that has imported torch already: five seconds less.
 
     `deadly`, a file and a number of lines: the command is killed as soon as the file has so many.
@@ -89,7 +89,7 @@ def warm_run(module, *arguments, cwd, status=0, deadly=None):
     process = _warm_process()
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder, name)) for name in ("out", "err")]
-        process.stdin.write(json.dumps([module, arguments, str(cwd), *files, deadly]) + "\n")
+        process.stdin.write(json.dumps([module, arguments, str(cwd), *files, variables, deadly]) + "\n")
         process.stdin.flush()
         answer = process.stdout.readline()
         assert answer, "the warm process has died"

@@ -1,6 +1,6 @@
 """Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
 
-A request is a line of standard input, `[module, arguments, folder, output file, error file, deadly]` in JSON; the
+A request is a line of standard input, `[module, arguments, folder, output file, error file, environment variables, deadly]` in JSON; the
 answer is one line with the exit status. `deadly` is null, or a file and a number of lines: the command is killed as
 soon as the file has so many.
 """
@@ -30,7 +30,8 @@ load_plugins(str(Path(__file__).with_name("tiny.py")))  # that every command of 
 HOLD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # look whether it has ended, without taking leave of it
 
 
-def child(module, arguments, folder, output, error):
+def child(module, arguments, folder, output, error, variables):
+    os.environ.update(variables)
     os.chdir(folder)
     for path, descriptor in ((output, 1), (error, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)

@@ -47,11 +47,13 @@ def filled(tmp_path_factory):
     return cache, run(start + IMAGES + COUNT, cache)
 
 
+@pytest.mark.slow
 def test_a_call_waits_for_the_process_that_compiles(filled):
     _, counts = filled
     assert all(compiled == 0 for _, compiled in json.loads(counts).values())
 
 
+@pytest.mark.slow
 def test_a_filled_cache_leaves_nothing_to_compile(filled):
     cache, _ = filled
     assert run("from src.crf.cpu import meanfield; print(meanfield.is_compiled())", cache) == "True"
@@ -59,6 +61,7 @@ def test_a_filled_cache_leaves_nothing_to_compile(filled):
     assert all(compiled == 0 for _, compiled in counts.values())
 
 
+@pytest.mark.slow
 def test_only_what_depends_on_the_number_of_labels_is_compiled_again(filled):
     cache, _ = filled
     versions = {name: count for name, (count, _) in json.loads(run(IMAGES + COUNT, cache)).items() if count}
@@ -66,6 +69,7 @@ def test_only_what_depends_on_the_number_of_labels_is_compiled_again(filled):
     assert "_locate" in versions and set(versions.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_filled_cache_starts_nothing_and_imports_nothing(filled):
     cache, _ = filled
     program = "import sys; from src.crf.cpu import ahead; ahead.start(); print(ahead._process, 'numpy' in sys.modules)"
