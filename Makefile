@@ -58,7 +58,8 @@ tables-sample: setup
 	$(RUN) -m src.report runs=runs/sample-report2024 title=report2024-sample baseline=none $(INTO) \
 	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
 
-test: lint test-only ## all tests, linters and type checks
+test: setup ## all tests, linters and type checks
+	@$(MAKE) --no-print-directory -j2 lint test-only
 
 test-only: setup ## all tests, without linters
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

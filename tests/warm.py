@@ -1,8 +1,8 @@
 """Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
 
-A request is a line of standard input, `[module, arguments, folder, output file, error file, environment variables, deadly]` in JSON; the
-answer is one line with the exit status. `deadly` is null, or a file and a number of lines: the command is killed as
-soon as the file has so many.
+A request is a line of standard input in JSON: `[module, arguments, folder, output file, error file, environment
+variables, deadly]`; the answer is one line with the exit status. `deadly` is null, or a file and a number of lines: the
+command is killed as soon as the file has so many.
 """
 
 import contextlib
