@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from docs.reference import TARGET, page
 from src.core.command import _gathered
 from src.core.compose import composing
-from src.runs.jobs import expand
+from src.runs.checks.commands import check_train, prepare
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "experiments").glob("*.md")])
@@ -77,9 +77,12 @@ def _check_all(path):
 
 
 @cache
-def _expands(words):
-    """Raise where `src.train` would; each command of the pages once."""
-    expand(words)
+def _trains(words):
+    """Raise where `src.train` would, for the first job of a sweep; each command of the pages once."""
+    first = [word if set(word) & set("[{'") else word.partition(",")[0] for word in words]
+    config = compose("train", overrides=first)
+    prepare(config)
+    check_train(config)
 
 
 def _own(word):
@@ -92,7 +95,7 @@ def _composes(door, words, line):
     words = [word for word in words if not word.endswith("=NAME")]
     try:
         if door == "train":
-            _expands(tuple(words))
+            _trains(tuple(words))
             return
         if door == "report":
             words = _gathered(words, door, "options")

@@ -20,6 +20,7 @@ def results(cwd):
     return {path.parent.name: path.stat().st_mtime_ns for path in cwd.glob("runs/*/results.json")}
 
 
+@pytest.mark.slow
 def test_a_failing_job_leaves_the_others_alone_and_stays_in_the_table(tmp_path):
     words = ["table=losses", *SHORT, "loss=focal", "seed=1", "recipe.batch_size=64,4", "jobs=2"]
     words.remove("recipe.batch_size=4")

@@ -154,6 +154,7 @@ def _label(folder, label, size=None):
     Image.fromarray(found, mode="L").save(path)
 
 
+@pytest.mark.slow
 def test_no_library_warns_of_what_is_meant(tmp_path):
     """In a run that goes on from another folder; all other tests keep warnings off."""
     words = [*TINY, "crf.engine=torch", "panels=0"]
