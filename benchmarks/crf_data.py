@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.crf import presets, pydensecrf
+from src.crf import pydensecrf
 from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
 from src.data.folder import VOCFolder
 from src.evaluation.logits import read_resized
+from src.scoring import presets
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 

@@ -1,6 +1,8 @@
 """What the tree promises to a reader: few entries a room, short files, names instead of import paths."""
 
 import ast
+import importlib
+import importlib.util
 import re
 
 import pytest
@@ -41,3 +43,12 @@ def test_modules_are_short_and_packages_bring_nothing_in(module):
 def test_configs_and_code_hold_no_import_paths():
     files = [*MODULES, *(ROOT / "conf").rglob("*.yaml"), *(ROOT / "experiments").rglob("*.yaml")]
     assert not [path for path in files if re.search(r"_target_|instantiate\(", path.read_text())]
+
+
+def test_every_benchmark_finds_what_it_imports_of_ours():
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("src"):
+                module = importlib.import_module(node.module)
+                for name in (alias.name for alias in node.names):
+                    assert hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}"), f"{path}: {name}"
