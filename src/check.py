@@ -9,7 +9,7 @@ from rich.console import Console
 from src.core.command import command
 from src.data.folder import VOCFolder
 from src.data.inspection import inspect
-from src.data.sources.table import SOURCES
+from src.data.sources.table import source_of
 from src.runs.checks.commands import check_data_set, prepare
 
 
@@ -17,8 +17,7 @@ from src.runs.checks.commands import check_data_set, prepare
 def main(config: DictConfig) -> None:
     """Print counts, pixel shares and problems of every list; the exit status is 1 if there is a problem."""
     console, data = Console(), config.data
-    find = SOURCES.bound({**data.prepare, "source": data.source}, given=("root",))
-    folder = VOCFolder(find(root=Path(data.root)))
+    folder = VOCFolder(source_of(data)(root=Path(data.root)))
     console.print(f"checking {data.name} in {folder.path}", soft_wrap=True)
     report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)
     console.print(report.render())

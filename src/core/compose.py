@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.core.errors import InputError
-from src.core.names import CONF
+from src.core.names import CONF, declared
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
@@ -72,7 +72,7 @@ def _registered(group: str, value: str) -> str:
         return value
     path = Path(value).expanduser()
     content = read_mapping(path, f"{group}={value}")
-    if any("name" in read_mapping(file, group) for file in (CONF / group).glob("*.yaml")):
+    if declared(group, "name"):
         content = {"name": path.stem, **content}
     name = f"{path.stem}_{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}"
     _PATHS[name] = value

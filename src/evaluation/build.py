@@ -15,7 +15,7 @@ from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
-from src.data.sources.table import SOURCES
+from src.data.sources.table import source_of
 from src.data.transforms import Augment
 from src.evaluation.hardware import Hardware, detect
 from src.evaluation.tasks import ScoringTask
@@ -40,7 +40,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
     """The data set, its augmentation and its evaluation protocol."""
     data, recipe = config.data, config.recipe
     return SegmentationDataModule(
-        prepare=SOURCES.bound({**data.prepare, "source": data.source}, given=("root",)),
+        prepare=source_of(data),
         root=Path(data.root),
         train_list=data.train_list,
         val_list=data.val_list,

@@ -14,6 +14,7 @@ from src.core.names import CONF
 from src.crf.model import CRFParameters
 
 FOLDER = CONF / "crf"
+OPTIONAL = {"engine": "auto", "tuned": None}  # what a preset's file may leave out
 PARAMETERS = tuple(field.name for field in fields(CRFParameters))
 
 
@@ -28,7 +29,7 @@ def parameters(preset: Any) -> CRFParameters:
     name = preset.get("name", "crf")
     if missing := [key for key in PARAMETERS if key not in preset]:
         raise InputError(f"crf={name}: is not a CRF preset, it lacks {', '.join(missing)}.")
-    if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "engine", "name", "tuned")]:
+    if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "name", *OPTIONAL)]:
         raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
     return CRFParameters(**{key: preset[key] for key in PARAMETERS})
 
@@ -43,7 +44,7 @@ def read(name: str) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise InputError(f"crf={name}: there is no {path}; the presets are {known}, or give the path of a YAML file.")
-    content = {"name": path.stem, "engine": "auto", "tuned": None, **read_mapping(path, f"crf={name}")}
+    content = {"name": path.stem, **OPTIONAL, **read_mapping(path, f"crf={name}")}
     try:
         parameters(content)
     except InputError as error:

@@ -81,9 +81,9 @@ def _check_state(content: dict[str, Any], parameters: list[nn.Parameter], path: 
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.ndim and not _fits(value, parameters[index]):
                     raise InputError(f"resume={path}: {name} of the optimiser's state does not fit parameter {index}.")
+    except InputError:
+        raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"resume={path}: holds no state of an optimiser that could go on ({error}).") from error
 
 

@@ -11,7 +11,7 @@ from src.core.errors import InputError
 from src.data.classes import voc_palette
 from src.data.folder import VOCFolder
 from src.data.sources import sbd, voc
-from src.data.sources.table import SOURCES
+from src.data.sources.table import source_of
 
 LISTS = Path("../shared/data/voc_lists")
 ARCHIVES = {
@@ -125,7 +125,7 @@ def test_configs(name, train):
     with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
         data = compose(f"data/{name}").data
     assert (data.name, data.expected) == (name, {"train": train, "val": 1449})
-    prepare = SOURCES.bound({"source": data.source, **data.prepare}, given=("root",))
+    prepare = source_of(data)
     assert prepare.func is {"voc2012": voc.prepare, "voc2012_aug": sbd.prepare}[name]
     assert prepare.keywords.get("expected", 1464) == train
     with pytest.raises(InputError, match=r"VOCtrainval_11-May-2012\.tar"):

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from src.core.names import CONF, declared
 from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
-from src.data.sources.table import SOURCES
+from src.data.sources.table import SOURCES, source_of
 from src.data.transforms import PROTOCOLS, Augment
 from src.evaluation import build
 from src.evaluation.hardware import detect
@@ -34,7 +34,7 @@ def test_every_choice_composes_and_builds(choice):
     Augment(**build.plain(settled.recipe.augment))
     optimizer = recipe.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
     recipe.scheduler(settled.recipe)(optimizer, 10)
-    assert callable(SOURCES.bound({"source": settled.data.source, **settled.data.prepare}, given=("root",)))
+    assert callable(source_of(settled.data))
     assert "none" in settled.variants
 
 

@@ -92,7 +92,7 @@ def test_what_is_no_name_in_a_table_is_refused(trained):
     ("key", "value", "says"),
     [
         ("data", {"name": "../../out"}, "data.name=../../out: must be at most 100 letters"),
-        ("crf", {"name": "/tmp/out"}, "crf.name=/tmp/out: must be at most 100 letters"),
+        ("crf", {"name": "/out"}, "crf.name=/out: must be at most 100 letters"),
         ("recipe", {"protocol": "none"}, "recipe.protocol=none: not one of"),
         ("crf", {"iterations": -1}, "crf.iterations=-1"),
         ("plugins", ["os"], "plugins: must be file names"),

@@ -32,7 +32,7 @@ def prepare(config: DictConfig) -> None:
         if "variants" in config:
             config.variants = presets.expand(config.variants)
         if "crf" in config:
-            config.crf = {"engine": "auto", "tuned": None, **config.crf}  # a user's own file may leave these out
+            config.crf = {**presets.OPTIONAL, **config.crf}
         config.plugins = load_plugins(config.get("plugins"))
 
 
