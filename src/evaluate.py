@@ -18,11 +18,11 @@ def main(config: DictConfig) -> float:
     from src.evaluation import scoring, source  # torch from here on
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
-    folder = source.output_folder(config, settled, found)
+    folder = source.output_folder(config, settled, found, data)
     console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
-        keep = scoring.kept_logits(None, settled.variants, RunFolder(found.path))
+        keep = scoring.kept_logits(None, settled.variants, RunFolder(found.path), data)
     with folder.attempt(first=is_main(config)):
         best = scoring.score(settled, found, machine, data, folder, console, keep=keep)
     if is_main(config):

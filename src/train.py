@@ -10,7 +10,7 @@ from src.core.command import command, is_main
 from src.reporting.run_table import show
 from src.runs.checks.commands import check_train, prepare
 from src.runs.folder import RunFolder
-from src.runs.state import resume_path, run_folder, scored_folder, state
+from src.runs.state import run_folder, scored_folder, starting_point, state
 from src.training.launcher import register_launcher
 
 
@@ -40,8 +40,7 @@ def main(config: DictConfig) -> float:
 def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     """Fit, keep the best by the monitor, score it on val."""
     started = time.monotonic()
-    ended = folder.read_ending() if folder.best.exists() and not config.overwrite else None
-    checkpoint = resume_path(config, folder) if ended is None else None
+    checkpoint, ended = starting_point(config, folder)
 
     # torch from here on: mistakes in the config are reported before this import
     from src.evaluation import build, results, scoring
@@ -57,7 +56,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     task, origin = recipe.task(config, machine, fingerprint=data.fingerprint())
     console.print(f"weights     {origin}", soft_wrap=True)
     if checkpoint is not None:
-        console.print(f"resuming    {resume.go_on(checkpoint, config, folder, task)}", soft_wrap=True)
+        checkpoint, said = resume.go_on(checkpoint, config, folder, task)
+        console.print(f"resuming    {said}", soft_wrap=True)
     if is_main(config):
         folder.begin(config)
     with (
@@ -68,12 +68,12 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         ended = ended or fit.fit(config, trainer, task, data, folder, checkpoint)
         fit.tell(ended, console)
         scorer.observers += results.observers(config, folder, data.ids("val"), logging)
-        keep = scoring.kept_logits(config.keep_logits, config.variants, folder)
+        keep = scoring.kept_logits(config.keep_logits, config.variants, folder, data)
         scoring.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         results.log_scores(logging, scorer)
     if is_main(config):
-        seconds = round(time.monotonic() - started, 1)
-        results.write(folder, config, scorer, **ended, **task.provenance, overlap=data.overlap(), seconds=seconds)
+        facts = {**ended, **task.provenance, "overlap": data.overlap(), "machine": build.machine_facts(machine)}
+        results.write(folder, config, scorer, **facts, seconds=round(time.monotonic() - started, 1))
 
 
 if __name__ == "__main__":

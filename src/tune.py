@@ -20,7 +20,7 @@ def main(config: DictConfig) -> float:
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
     ids = search.choose_images(config, data)
-    identity = search.identity(config, settled, found, ids)
+    identity = search.identity(config, settled, found, ids, data)
     folder = RunFolder(search.folder(config, settled, found, identity))
     folder.create()
     console.print(f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {found.name}", soft_wrap=True)

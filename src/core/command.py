@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Collection
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.core.compose import composing, register, typed
-from src.core.errors import InputError
+from src.core.errors import InputError, Interrupted
 from src.core.names import CONF
 
 CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
@@ -71,6 +72,8 @@ def command(
         def main() -> None:
             if os.environ.get(CHILD):  # not removed: processes that this one starts must end with the sweep, too
                 threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, _interrupt)
             launcher()
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
@@ -82,6 +85,8 @@ def command(
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
             except KeyboardInterrupt:
                 sys.exit(_complain("interrupted", status=130))
+            except Interrupted as ended:
+                sys.exit(_complain(str(ended), status=128 + ended.number))
             except SystemExit as ended:
                 if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
                     sys.exit(_complain("interrupted; the same command goes on from the last whole epoch", status=130))
@@ -100,6 +105,11 @@ def _end_with_the_sweep() -> None:
     """End this process when the sweep that started it is gone, however the sweep ended."""
     os.read(0, 1)
     os._exit(1)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    """End this process where it is; a training ends after its step instead, see `src.training.callbacks`."""
+    raise Interrupted(number, "before it was done")
 
 
 def typed_overrides() -> list[str]:

@@ -1,7 +1,9 @@
 """Files that are complete or absent, never half-written; one process writes at a time. Imports no torch."""
 
+import errno
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +17,89 @@ from filelock import FileLock
 
 from src.core.errors import InputError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota used up, longer than a limit allows
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`. It replaces `path` if the block ends without error; else it is deleted."""
+def replacing(path: Path, *, size: int | None = None, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path`. It replaces `path` if the block ends without error; else it is deleted.
+
+    It lies beside `path`, because only within one file system a file is replaced at once.
+
+    Args:
+        path: of the file.
+        size: bytes that will be written, if this is known; then missing room is told before anything is written.
+        durable: wait until the disk has the file; without it, a power cut may leave an empty file. False is for files
+            that are made again if they are damaged.
+
+    Raises:
+        InputError: there is no room on the disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if size is not None:
+        check_room(path.parent, size, path.name)
     try:
         yield temporary
+        if durable:
+            _flush(temporary)
         temporary.replace(path)
+        if durable:
+            _flush(path.parent)
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        needed = size or (temporary.stat().st_size if temporary.exists() else 0)
+        raise InputError(_no_room(path, needed, known=size is not None)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes have left of `replacing` in a folder in which no other process is writing."""
+    if not folder.is_symlink():
+        for file in folder.glob(".*.tmp"):
+            file.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, size: int, what: str) -> None:
+    """Raise InputError if a file system has no room for `size` more bytes.
+
+    Args:
+        folder: on the file system.
+        size: bytes.
+        what: will be written, for the message.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise InputError(_no_room(folder / what, size, known=True))
+
+
+def megabytes(size: float) -> str:
+    """Bytes as text, such as "0.4 MB" or "1.40 GB"."""
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+
+
+def _no_room(path: Path, needed: int, *, known: bool) -> str:
+    free = shutil.disk_usage(path.parent).free
+    needs = f"{'' if known else 'more than '}{megabytes(needed)} are needed, {megabytes(free)} are free"
+    return f"{path}: cannot be written, because the disk is full ({needs}); make room, then the same command goes on."
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it comes from, means that there is no room on the disk; torch hides such errors."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _flush(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """The LightningDataModule over any folder in the VOC layout."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from src.core.errors import InputError
 from src.data.cache import PixelCache
 from src.data.datasets import EpochSampler, EvalSet, Reader, TrainSet
 from src.data.folder import VOCFolder
+from src.data.splits import Lists, Splits
 from src.data.transforms import Augment
 
 
@@ -21,10 +23,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     Args:
         prepare: makes or finds the data under `root` and gives the VOC2012 folder.
         root: folder where the data is or will be.
-        train_list: list of training ids, a name in ImageSets/Segmentation or the path of a text file.
-        val_list: the same for validation.
-        train_limit: use only the first so many ids; None: all.
-        val_limit: the same for validation.
+        lists: of training and validation images, see `Splits`.
         left_out: per tuned preset, the images it was tuned on; they are left out of validation.
         augment: from image and mask to a training sample.
         batch_size: training images per step, over all processes; an incomplete last batch is dropped.
@@ -40,10 +39,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         *,
         prepare: Callable[..., Path],
         root: Path,
-        train_list: str,
-        val_list: str,
-        train_limit: int | None,
-        val_limit: int | None,
+        lists: Lists,
         left_out: Mapping[str, frozenset[str]],
         augment: Augment,
         batch_size: int,
@@ -56,7 +52,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         super().__init__()
         self.prepare = prepare
         self.root = root
-        self.lists = {"train": (train_list, train_limit), "val": (val_list, val_limit)}
+        self.lists = lists
         self.left_out = dict(left_out)
         self.augment = augment
         self.batch_size = batch_size
@@ -80,16 +76,12 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def ids(self, split: str) -> list[str]:
         """Ids of "train" or "val" within the limit; val without the images that are left out."""
+        return self._splits().ids(split)
+
+    def _splits(self) -> Splits:
         self.setup()
         assert self.folder is not None
-        name, limit = self.lists[split]
-        found = self.folder.ids(name)[:limit]
-        if split == "train":
-            return found
-        kept = [image for image in found if not any(image in tuned for tuned in self.left_out.values())]
-        if found and not kept:
-            raise InputError(f"crf={', '.join(self.left_out)}: was tuned on all of '{name}'; none is left to score.")
-        return kept
+        return Splits(self.folder, self.lists, self.left_out)
 
     def overlap(self) -> int:
         """Number of images in both training and validation: 0 in an honest run."""
@@ -112,9 +104,18 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def fingerprint(self, splits: Sequence[str] = ("train", "val")) -> dict[str, str]:
         """Per split, a hash of ids and file sizes; it shows whether two runs saw the same data."""
+        return {split: self._splits().fingerprint(split) for split in splits}
+
+    def fingerprint_of(self, ids: Sequence[str]) -> str:
+        """The same hash of some images."""
+        return self._splits().folder.fingerprint(list(ids))
+
+    def origin(self, image_id: str) -> str:
+        """16 hex digits that are equal for equal inputs of a network: a hash of the image's file and the protocol."""
         self.setup()
         assert self.folder is not None
-        return {split: self.folder.fingerprint(self.ids(split)) for split in splits}
+        content = self.folder.image_path(image_id).read_bytes()
+        return hashlib.sha256(self.protocol.encode() + content).hexdigest()[:16]
 
     def remember(self) -> str:
         """Keep decoded images from now on, if wanted and possible; returns a message about it."""

@@ -9,13 +9,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import src
-from src.core.machine import keep_freed_memory
+from src.core.machine import keep_freed_memory, processor_name
 from src.crf.cpu import ahead
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.data.sources.table import source_of
+from src.data.splits import lists_of
 from src.data.transforms import Augment
 from src.evaluation.hardware import Hardware, detect
 from src.evaluation.tasks import ScoringTask
@@ -42,10 +43,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
     return SegmentationDataModule(
         prepare=source_of(data),
         root=Path(data.root),
-        train_list=data.train_list,
-        val_list=data.val_list,
-        train_limit=data.train_limit,
-        val_limit=data.val_limit,
+        lists=lists_of(data),
         left_out=presets.tuned_on(config),
         augment=Augment(**plain(recipe.augment)),
         batch_size=recipe.batch_size,
@@ -116,6 +114,18 @@ def versions() -> dict[str, str]:
     """Versions of the project and of the packages that its numbers depend on."""
     packages = ("torch", "torchvision", "lightning", "torchmetrics", "numpy")
     return {"seglab": src.__version__, **{name: version(name) for name in packages}}
+
+
+def machine_facts(machine: Hardware) -> dict[str, Any]:
+    """What scores ran on: digits may differ between devices, precisions, and numbers of processes and threads."""
+    on_gpu = machine.device == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu else processor_name(),
+        "precision": machine.precision,
+        "channels_last": machine.channels_last,
+        "processes": machine.processes,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

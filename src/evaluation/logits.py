@@ -1,8 +1,6 @@
 """Logits kept in files, so that questions about CRFs and fusion need no network pass."""
 
 import hashlib
-import shutil
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,41 +13,73 @@ from rich.console import Console
 from torch import Tensor
 
 from src.core.errors import InputError
-from src.core.files import replacing
+from src.core.files import check_room, megabytes, replacing
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits
 
+_OTHER_IMAGES = "the logits are of another image of this name, or of another protocol; choose another folder"
 SOURCE = "source.sha256"  # hash of the checkpoint that the logits come from
 
 
-def read_logits(path: Path) -> Tensor:
-    """The array `logits` of an npz file, (C, h, w) finite, as float32."""
+def read_logits(path: Path, origin: str | None = None) -> Tensor:
+    """The array `logits` of an npz file, (C, h, w) finite, as float32.
+
+    Args:
+        path: of the file.
+        origin: of the image that they should be of, see `SegmentationDataModule.origin`; files of other programs have
+            none, and are believed.
+
+    Raises:
+        InputError: the file is missing or damaged, or its logits are of another image.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
+            found = str(file["origin"]) if "origin" in file else None
             logits = file["logits"].astype(np.float32)
     except FileNotFoundError:
         raise InputError(f"{path}: missing; every image needs its logits (data.val_list chooses the images).") from None
     except KeyError:
         raise InputError(f"{path}: holds no array 'logits'; save it with numpy.savez(path, logits=...).") from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # on damaged bytes, zip and NumPy may raise anything
         raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
-    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or not np.isfinite(logits).all():
+    if origin is not None and found is not None and found != origin:
+        raise InputError(f"{path}: {_OTHER_IMAGES}.")
+    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or 0 in logits.shape or not np.isfinite(logits).all():
         raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
     return torch.from_numpy(logits)
 
 
-def read_resized(folder: Path, image_id: str, like: Tensor) -> Tensor:
-    """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W)."""
-    return resize_logits(read_logits(folder / f"{image_id}.npz")[None], (like.shape[-2], like.shape[-1]))[0]
+def read_resized(folder: Path, image_id: str, like: Tensor, origin: str | None = None) -> Tensor:
+    """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W); see `read_logits`."""
+    found = read_logits(folder / f"{image_id}.npz", origin)
+    return resize_logits(found[None], (like.shape[-2], like.shape[-1]))[0]
+
+
+def fit(folder: Path, ids: Sequence[str], data: SegmentationDataModule) -> bool:
+    """Whether the kept logits of these images, as far as there are any, are of the images in the data set."""
+    return all(_origin(folder / f"{image}.npz") in (None, data.origin(image)) for image in ids)
+
+
+def _origin(path: Path) -> str | None:
+    """The origin of kept logits; None if they are missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return str(file["origin"]) if "logits" in file else None
+    except Exception:  # on damaged bytes, zip and NumPy may raise anything
+        return None
 
 
 class LogitsWriter(BasePredictionWriter):
-    """Writes `predict_step`'s results to `folder/ID.npz`: `logits` (C, h, w) float16. Files are complete or absent."""
+    """Writes `predict_step`'s results to `folder/ID.npz`; files are complete or absent.
 
-    def __init__(self, folder: Path, images: int, console: Console) -> None:
+    Each holds `logits` (C, h, w) float16, and the `origin` of its image.
+    """
+
+    def __init__(self, folder: Path, images: int, data: SegmentationDataModule, console: Console) -> None:
         super().__init__("batch")
         self.folder = folder
+        self.data = data
         self.images = images
         self.console = console
         self.checked = False
@@ -69,15 +99,15 @@ class LogitsWriter(BasePredictionWriter):
             array = logits.to("cpu", torch.float16).numpy()
             if not self.checked:
                 self._check_room(array.nbytes)
-            with replacing(self.folder / f"{image_id}.npz") as temporary, temporary.open("wb") as file:
-                np.savez(file, logits=array)
+            path = self.folder / f"{image_id}.npz"  # `keep` makes damaged files again
+            with replacing(path, durable=False) as temporary, temporary.open("wb") as file:
+                np.savez(file, logits=array, origin=np.array(self.data.origin(image_id)))
 
     def _check_room(self, size: int) -> None:
         self.checked = True
-        need, free = size * self.images, shutil.disk_usage(self.folder).free
-        self.console.print(f"logits      {self.images} files of {size / 1e6:.2f} MB, {need / 1e9:.2f} GB in all")
-        if need > free:
-            raise InputError(f"{self.folder}: {need / 1e9:.2f} GB of logits are needed, {free / 1e9:.2f} GB are free.")
+        need = size * self.images
+        self.console.print(f"logits      {self.images} files of {megabytes(size)}, {megabytes(need)} in all")
+        check_room(self.folder, need, f"logits of {self.images} images")
 
 
 def keep(
@@ -101,7 +131,7 @@ def keep(
         console: prints how much will be written.
 
     Raises:
-        InputError: the folder holds other logits, or there is no room.
+        InputError: the folder holds other logits, of another network or of other images, or there is no room.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
@@ -111,12 +141,15 @@ def keep(
     if trainer.is_global_zero:
         with replacing(mark) as temporary:
             temporary.write_text(source)
-    missing = [image for image in ids if not (folder / f"{image}.npz").exists()]
+    origins = {image: _origin(folder / f"{image}.npz") for image in ids}
+    if strange := [image for image, found in origins.items() if found not in (None, data.origin(image))]:
+        raise InputError(f"{folder / strange[0]}.npz: {_OTHER_IMAGES}.")
+    missing = [image for image in ids if origins[image] is None]
     trainer.strategy.barrier()  # all processes must have checked the folder before one writes
     if len(missing) < len(ids):
         console.print(f"logits      {len(ids) - len(missing)} of {len(ids)} are already in {folder}", soft_wrap=True)
     if missing:
-        writer = LogitsWriter(folder, len(missing), console)
+        writer = LogitsWriter(folder, len(missing), data, console)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
         images = _Images(data, missing)
         trainer.predict(task, datamodule=images, return_predictions=False, ckpt_path=checkpoint, weights_only=True)

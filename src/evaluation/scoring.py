@@ -59,7 +59,7 @@ def score(
     if is_main(settled):
         facts = {"source": str(source.path), "fingerprint": fingerprint, "versions": build.versions()}
         folder.write_config(settled)
-        results.write(folder, settled, scorer, **facts)
+        results.write(folder, settled, scorer, **facts, machine=build.machine_facts(machine))
     return max(result.miou for result in scorer.scores().values())
 
 
@@ -73,19 +73,22 @@ def score_again(config: DictConfig, folder: RunFolder, console: Console) -> floa
     scored = scored_folder(config, folder)
     scored.create()
     console.print(f"trained     {folder.path}; scoring it with other variants", soft_wrap=True)
-    return score(
-        config, source, machine, data, scored, console, keep=kept_logits(config.keep_logits, config.variants, folder)
-    )
+    keep = kept_logits(config.keep_logits, config.variants, folder, data)
+    return score(config, source, machine, data, scored, console, keep=keep)
 
 
-def kept_logits(wanted: bool | None, variants: DictConfig, folder: RunFolder) -> Path | None:
-    """The folder for the logits of a run, inside the run folder, if they are wanted or already there.
+def kept_logits(
+    wanted: bool | None, variants: DictConfig, folder: RunFolder, data: SegmentationDataModule
+) -> Path | None:
+    """The folder for the logits of a run, inside the run folder, if they are wanted, or are there already.
 
-    None if variants need the network itself.
+    None if variants need the network itself, or if logits that nobody asked for are of other images.
     """
     if need_network(variants):
         return None
-    return folder.logits if wanted or folder.logits.is_dir() else None
+    if wanted:
+        return folder.logits
+    return folder.logits if folder.logits.is_dir() and logits.fit(folder.logits, data.ids("val"), data) else None
 
 
 def score_network(

@@ -1,7 +1,9 @@
 """Sources of predictions: a run's checkpoint with the run's own config, or files with logits of any network."""
 
 import copy
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,16 +27,23 @@ class Source:
         path: the path that the user gave.
         checkpoint: path of a network's checkpoint, or None for saved logits.
         stored: the config the network was trained with, or None for saved logits.
+        fingerprint: of the data that the network was trained and validated with; empty for saved logits.
     """
 
     path: Path
     checkpoint: Path | None
     stored: DictConfig | None
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """For the screen."""
         return f"logits in {self.path}" if self.checkpoint is None else str(self.checkpoint)
+
+    def digest(self) -> str:
+        """Six hex digits that tell sources of equal names apart: of the checkpoint's content, or the logits' path."""
+        text = str(self.path.resolve()).encode() if self.checkpoint is None else self.checkpoint.read_bytes()
+        return hashlib.sha256(text).hexdigest()[:6]
 
 
 def find(config: DictConfig) -> Source:
@@ -42,8 +51,9 @@ def find(config: DictConfig) -> Source:
     if config.logits is not None:
         return Source(Path(config.logits), None, None)
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
-    stored = checked_config(load_checkpoint(path)["seglab"].get("config"), path, training=False)
-    return Source(Path(config.run or config.checkpoint), path, stored)
+    content = load_checkpoint(path)["seglab"]
+    stored = checked_config(content.get("config"), path, training=False)
+    return Source(Path(config.run or config.checkpoint), path, stored, content.get("fingerprint") or {})
 
 
 def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:
@@ -90,8 +100,11 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
     return settled
 
 
-def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> RunFolder:
-    """`output`, else a folder inside the run's folder, else one under `runs`; equal questions have the same folder."""
+def output_folder(config: DictConfig, settled: DictConfig, source: Source, data: SegmentationDataModule) -> RunFolder:
+    """`output`, else a folder inside the run's folder, else one under `runs`.
+
+    Equal questions about the same images have the same folder.
+    """
     if config.output is not None:
         folder = RunFolder(Path(config.output))
         if folder.last.exists() or folder.best.exists():
@@ -99,7 +112,9 @@ def output_folder(config: DictConfig, settled: DictConfig, source: Source) -> Ru
                 f"output={folder.path}: holds a training run, and its results would be lost; choose another folder."
             )
         return folder
-    name = evaluation_name(settled)
+    name, seen = evaluation_name(settled), data.fingerprint(["val"])["val"]
+    if source.fingerprint.get("val", seen) != seen:
+        name += f"-{seen[:6]}"
     if config.run is not None:
         return RunFolder(source.path / "evaluations" / name)
-    return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}")
+    return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}-{source.digest()}")

@@ -104,7 +104,8 @@ class LogitsTask(pl.LightningModule):
         """Read the logits of one image and give them to the scorer."""
         (image_id,) = batch["id"]
         target = batch["mask"][0].long()
-        probs = read_resized(self.folder, image_id, target).softmax(0)
+        origin = self.trainer.datamodule.origin(image_id)  # type: ignore[attr-defined]
+        probs = read_resized(self.folder, image_id, target, origin).softmax(0)
         self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
 
     def on_test_epoch_end(self) -> None:

@@ -12,12 +12,15 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch.nn.parallel import DistributedDataParallel
 
 from src.evaluation.hardware import Hardware
+from src.models.checkpoint import WholeFiles
 
 
 def scoring_trainer(machine: Hardware, folder: Path) -> AbstractContextManager[pl.Trainer]:
@@ -38,7 +41,7 @@ def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator
         devices=machine.devices,
         num_nodes=machine.nodes,
         strategy=_strategy(machine),
-        plugins=_environment(machine),
+        plugins=[WholeFiles(), *_environment(machine)],
         precision=machine.precision,  # type: ignore[arg-type]  # checked by Lightning
         default_root_dir=folder,
         enable_checkpointing="max_epochs" in options,
@@ -62,10 +65,16 @@ def end_started(launcher: Any) -> None:
         launcher.procs.clear()  # Lightning's observer would end this process on finding one of them dead
 
 
-def _environment(machine: Hardware) -> list[Any] | None:
-    """Who starts processes: stated for a single process, since Lightning assumes SLURM in any allocation."""
-    alone = machine.processes == 1 or os.environ.get("SLURM_NTASKS") == "1"
-    return [LightningEnvironment()] if alone else None
+def _environment(machine: Hardware) -> list[Any]:
+    """Who starts processes: stated for a single process, since Lightning assumes SLURM in any allocation.
+
+    SLURM's signal before a time limit is ours, see `src.training.callbacks.interruption`: Lightning would save a
+    checkpoint in the middle of an epoch and would prefer it to `last.ckpt` from then on.
+    """
+    if machine.processes == 1 or os.environ.get("SLURM_NTASKS") == "1":
+        return [LightningEnvironment()]
+    is_slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if is_slurm else []
 
 
 def _strategy(machine: Hardware) -> str | DDPStrategy:

@@ -1,4 +1,4 @@
-"""Reading a checkpoint of this project: tensors and plain values only, never code."""
+"""Checkpoints: written whole or not at all; read as tensors and plain values, never code."""
 
 import pickle
 import warnings
@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from src.core.errors import InputError
+from src.core.files import replacing
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -55,3 +58,26 @@ def read_plain(path: Path) -> Any:
         raise InputError(f"{path} is not a PyTorch checkpoint, or is damaged: fetch it again.") from error
     except Exception as error:  # on arbitrary bytes the unpickler may raise anything
         raise InputError(f"{path} is not a PyTorch checkpoint, or is damaged: fetch it again.") from error
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes Lightning's checkpoints beside their target and renames them.
+
+    Lightning's own way writes to TMPDIR. If this is on another file system, it then copies over the old checkpoint, and
+    a kill or a full disk during the copy leaves neither.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """See Lightning; raises InputError if the disk is full."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target, size=size_of(checkpoint)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+
+
+def size_of(content: Any) -> int:
+    """Bytes of all tensors in nested dicts and lists; a checkpoint of them is a little larger."""
+    if isinstance(content, Tensor):
+        return content.nbytes
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return sum(map(size_of, parts))

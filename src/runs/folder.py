@@ -17,8 +17,10 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from src.core.errors import InputError
-from src.core.files import read_json, replacing, write_arrays, write_json
+from src.core.errors import InputError, Interrupted
+from src.core.files import read_json, remove_leftovers, replacing, write_arrays, write_json
+
+_MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,24 @@ class RunFolder:
             temporary.write_text(OmegaConf.to_yaml(config, resolve=True))
 
     def begin(self, config: DictConfig) -> None:
-        """Write the config of a training that begins or resumes; with `overwrite`, first delete an earlier run."""
-        if config.overwrite:
+        """Write the config of a training; if it does not go on from an earlier one in the folder, first delete this."""
+        if config.overwrite or config.resume is None:
             self.clear()
         self.write_config(config)
 
     def create(self) -> None:
         """Make the folder and check that it can be written to."""
+        for inside in (
+            self.path / ".lock",
+            self.path / ".writable",
+            self.path / "evaluations",
+            self.panels,
+            self.logits,
+        ):
+            if inside.is_symlink():
+                raise InputError(
+                    f"{inside}: is a link, but only files of the run folder itself are written to; remove it."
+                )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / ".writable"
@@ -162,8 +175,10 @@ class RunFolder:
                 yield
             return
         try:
-            with FileLock(self.path / ".lock", blocking=False):
+            with FileLock(self.path / ".lock", timeout=_MOMENT):
                 self.failure.unlink(missing_ok=True)
+                for folder in (self.path, self.panels, self.panels / "extremes", self.logits):
+                    remove_leftovers(folder)
                 with self._telling(others=InputError):
                     yield
         except Timeout:
@@ -174,17 +189,17 @@ class RunFolder:
         """Save an error in `failed.txt`; if another process has saved one there, raise `others` of its text."""
         try:
             yield
-        except Exception as error:
+        except (Exception, Interrupted) as error:
             if self.failure.exists():
-                raise others(self.failure.read_text().strip()) from error
-            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+                raise others(self.failure.read_text(encoding="utf-8").strip()) from error
+            kind = "" if isinstance(error, InputError | Interrupted) else f"{type(error).__name__}: "
             self.fail(f"{kind}{error}")
             raise
 
     def fail(self, reason: str) -> None:
         """Save why the run failed, if possible; an error while saving must not hide the reason."""
-        with suppress(OSError), replacing(self.failure) as temporary:
-            temporary.write_text(reason.strip() + "\n")
+        with suppress(OSError, InputError), replacing(self.failure) as temporary:
+            temporary.write_text(reason.strip() + "\n", encoding="utf-8")
 
     def is_held(self) -> bool:
         """Whether a process is working in the folder."""

@@ -1,7 +1,7 @@
 """Where a run logs: to `metrics.csv`, one row per epoch, complete after every epoch, and to W&B if chosen."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,13 @@ class MetricsFile(Logger):
             self.rows[epoch] = {"epoch": str(epoch)}
             self._fresh.add(epoch)
         self.rows[epoch].update(kept, step=str(step))
+
+    def complete(self, epoch: int, step: int, values: Mapping[str, Any]) -> None:
+        """Add to the row of an epoch what it lacks, and write the file; a kill may have come before it was logged."""
+        row = self.rows.setdefault(epoch, {"epoch": str(epoch), "step": str(step)})
+        if missing := {key: repr(float(value)) for key, value in values.items() if key not in row}:
+            row.update(missing, step=str(step))
+            self.save()
 
     @rank_zero_only
     def save(self) -> None:

@@ -1,14 +1,17 @@
 """The run folder of a config, and the state of the run in it. Imports no torch."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from omegaconf import DictConfig
 
 from src.core.compose import read_config
 from src.core.errors import InputError
+from src.data.splits import found_splits
 from src.runs.config_hash import evaluation_name, identity, training_identity
 from src.runs.folder import RunFolder
+from src.scoring.presets import tuned_on
 
 
 def run_folder(config: DictConfig) -> RunFolder:
@@ -37,21 +40,63 @@ def state(config: DictConfig, folder: RunFolder) -> State:
         InputError: the folder holds a run, finished or not, of another config.
     """
     stored = _stored(folder)
-    if config.get("overwrite") or stored is None:
+    if config.get("overwrite"):
+        return "new"
+    if stored is None:
+        _refuse_remains(folder)
         return "new"
     if training_identity(stored) != training_identity(config):
         raise InputError(
             f"{folder.path} holds a run of another config (see its config.yaml): choose another name=, or "
             "delete that run with overwrite=true."
         )
-    if stored.data.root != config.data.root:
-        raise InputError(
-            f"{folder.path} holds a run on data.root={stored.data.root}: for a run on {config.data.root} "
-            "choose another name=, or delete that run with overwrite=true."
-        )
     if not folder.results.exists():
         return "unfinished" if folder.last.exists() else "new"
+    _refuse_changed_data(config, folder)
     return "done" if scored_folder(config, folder).results.exists() else "trained"
+
+
+def _refuse_remains(folder: RunFolder) -> None:
+    """Raise InputError for a folder with files of a run, but without the config that says which run."""
+    for file in (folder.results, folder.ending, folder.last, folder.metrics):
+        if file.exists():
+            raise InputError(
+                f"{folder.path} holds {file.name} of a run, but its config.yaml is missing: choose another name=, or "
+                "delete that run with overwrite=true."
+            )
+
+
+def _refuse_changed_data(config: DictConfig, folder: RunFolder) -> None:
+    """Raise InputError if the data of a finished run is there, but no longer the same."""
+    before = folder.read_results().get("fingerprint", {})
+    splits = found_splits(config.data, tuned_on(config))
+    if splits is not None and (changed := [name for name in before if splits.fingerprint(name) != before[name]]):
+        raise InputError(changed_data(folder.path, changed))
+
+
+def changed_data(where: Path, splits: Iterable[str]) -> str:
+    """The message about data that is not what a run has seen.
+
+    Args:
+        where: folder or checkpoint of the run.
+        splits: those that differ.
+    """
+    names = " and ".join(splits)
+    return (
+        f"{where}: the images, masks or lists of {names} have changed since that run (data.root): choose another name= "
+        "for a run on the new data, or delete the old run with overwrite=true."
+    )
+
+
+def starting_point(config: DictConfig, folder: RunFolder) -> tuple[Path | None, dict[str, Any] | None]:
+    """Where a run starts: at a checkpoint, or after its training, and how this ended; both None: at the start.
+
+    Raises:
+        InputError: the requested checkpoint does not exist.
+    """
+    begins = config.overwrite or config.resume is None
+    ended = folder.read_ending() if folder.best.exists() and not begins else None
+    return (None, ended) if ended is not None else (resume_path(config, folder), None)
 
 
 def resume_path(config: DictConfig, folder: RunFolder) -> Path | None:

@@ -9,19 +9,22 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
+from rich import get_console
 from rich.console import Console
 
 from src.core.errors import InputError
+from src.core.files import check_room, megabytes
 from src.core.machine import give_back_freed_memory
 from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.hardware import Hardware
 from src.evaluation.trainer import running_trainer
-from src.models.checkpoint import load_checkpoint
+from src.models.checkpoint import load_checkpoint, size_of
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.checkpoints import BestEpoch, LastEpoch
 from src.training.callbacks.divergence import Divergence
+from src.training.callbacks.interruption import Interruption
 from src.training.callbacks.profiling import OperatorTimes
 from src.training.callbacks.stopping import FinalValidation, Patience, TimeLimit
 from src.training.callbacks.storage import SharedFolder
@@ -56,7 +59,8 @@ def _callbacks(config: DictConfig, folder: RunFolder) -> list[Callback]:
     """
     recipe, chosen = config.recipe, config.trainer
     mode = mode_of(recipe.monitor)
-    found: list[Callback] = [SharedFolder(folder), Divergence(folder), RichProgressBar(leave=False)]
+    found: list[Callback] = [SharedFolder(folder), Divergence(folder), Interruption(folder)]
+    found.append(RichProgressBar(leave=False))
     found.append(EpochTimes(images=recipe.batch_size, exact=chosen.profile))
     if chosen.max_time is not None:
         found.append(TimeLimit(chosen.max_time))
@@ -86,6 +90,8 @@ def fit(
     """
     recipe = config.recipe
     if recipe.epochs > 0:
+        if trainer.is_global_zero:
+            _check_disk(config, task, folder)
         batch_size = recipe.batch_size // trainer.world_size
         with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
             trainer.fit(task, data, ckpt_path=resume, weights_only=True)
@@ -132,6 +138,18 @@ def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:
         key = "recipe.early_stopping" if early else "trainer.max_time"
         stopped = f"{key}={OmegaConf.select(config, key)}"
     return {"steps": trainer.global_step, "of": steps, "stopped": stopped}
+
+
+def _check_disk(config: DictConfig, task: SegmentationTask, folder: RunFolder) -> None:
+    """Print how much disk space the checkpoints need; raises InputError if there is less."""
+    weights = size_of(task.state_dict())
+    trained = size_of(list(task.network.parameters()))
+    recipe = config.recipe
+    states = 1 if recipe.optimizer.name in ("SGD", "RMSprop", "Adagrad") else 2  # per weight, about
+    one = weights + states * trained + (weights if recipe.ema is not None else 0)
+    there = sum(path.stat().st_size for path in (folder.best, folder.last) if path.exists())
+    check_room(folder.path, max(one, 3 * one - there), "two checkpoints")  # and the next one, before it replaces one
+    get_console().print(f"disk        two checkpoints of about {megabytes(one)}", highlight=False)
 
 
 def tell(ended: dict[str, Any], console: Console) -> None:

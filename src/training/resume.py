@@ -14,46 +14,88 @@ from src.core.files import replacing
 from src.models.checkpoint import load_checkpoint
 from src.runs.checks.stored import checked_config
 from src.runs.folder import RunFolder
+from src.runs.loggers import MetricsFile
+from src.runs.state import changed_data
 from src.training.task import SegmentationTask
 
 
-def go_on(path: Path, config: DictConfig, folder: RunFolder, task: SegmentationTask) -> str:
+def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: SegmentationTask) -> tuple[Path, str]:
     """Check the checkpoint to resume from, and copy the best checkpoint of its run: it may stay the best.
 
+    If `last.ckpt` of the folder is damaged, the training goes on from `best.ckpt`.
+
     Args:
-        path: of the checkpoint.
+        wanted: path of the checkpoint.
         config: of the resumed run.
         folder: of the resumed run.
-        task: of the resumed run.
+        task: of the resumed run; it is told if its recipe is another than the checkpoint's.
 
     Returns:
-        A message about it.
+        The path of the checkpoint to go on from, and one line about it.
 
     Raises:
-        InputError: it is not of this project, or of another network or optimiser.
+        InputError: it is not of this project, of another network or optimiser, or this folder's data has changed.
     """
-    said = f"after epoch {_check_resume(path, config, task)} of {path}"
+    main, is_own = is_main(config), wanted.parent.resolve() == folder.path.resolve()
+    path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted), "")
+    stored = _check_resume(path, content, config, task)
+    if is_own:
+        before = content["seglab"]["fingerprint"]
+        if changed := [name for name, found in task.provenance["fingerprint"].items() if before.get(name) != found]:
+            raise InputError(changed_data(path, changed))
+        if main:
+            _complete_row(content, folder)
+    said += f"after epoch {int(content['epoch'])} of {path}"
+    if _schedule(stored) != _schedule(config):
+        task.recipe_before = stored.recipe
+        said += "; rates and schedule are those of the new config"
+    return path, said if is_own else said + _adopt_best(path, folder, task, copy=main)
+
+
+def _read(last: Path, folder: RunFolder) -> tuple[Path, dict[str, Any], str]:
+    """The checkpoint of this folder to go on from, its content, and what happened to the other one."""
+    try:
+        return last, load_checkpoint(last), ""
+    except InputError as error:
+        try:
+            return folder.best, load_checkpoint(folder.best), f"{last.name} is damaged, so the training goes on "
+        except InputError:
+            raise InputError(f"{error} Or train again: overwrite=true deletes the run in {folder.path}.") from error
+
+
+def _complete_row(content: dict[str, Any], folder: RunFolder) -> None:
+    """Write what the last epoch's row of `metrics.csv` lacks if the run was killed before the row was complete."""
+    row = content.get("metrics")
+    if isinstance(row, dict) and folder.metrics.exists():
+        MetricsFile(folder.metrics).complete(int(content["epoch"]), int(content["global_step"]) - 1, row)
+
+
+def _schedule(config: DictConfig) -> list[Any]:
+    """What decides the learning rate of each step."""
+    keys = ("optimizer", "scheduler", "new_layers_lr_factor", "epochs", "batch_size", "accumulate")
+    return [config.recipe[key] for key in keys] + [config.data[key] for key in ("name", "train_list", "train_limit")]
+
+
+def _adopt_best(path: Path, folder: RunFolder, task: SegmentationTask, *, copy: bool) -> str:
+    """Copy the best checkpoint that lies beside a checkpoint of another folder; returns what is to be said of it."""
     best = RunFolder(path.parent).best
-    if path.parent.resolve() == folder.path.resolve():
-        return said
     if not best.exists():
-        return f"{said}; no best epoch lies beside it"
+        return "; no best epoch lies beside it"
     stored = load_checkpoint(best)["seglab"]
     scored = [
         (one["fingerprint"]["val"], *(one["config"]["recipe"][key] for key in ("protocol", "monitor")))
         for one in (stored, task.provenance)
     ]
     if scored[0] != scored[1]:
-        return f"{said}; its best epoch does not count: it has other images, protocol or monitor"
-    if is_main(config):
+        return "; its best epoch does not count: it has other images, protocol or monitor"
+    if copy:
         with replacing(folder.best) as temporary:
             shutil.copyfile(best, temporary)
-    return said
+    return ""
 
 
-def _check_resume(path: Path, config: DictConfig, task: SegmentationTask) -> int:
-    """The last epoch of a checkpoint; raises InputError if it has another network or optimiser, or is not ours."""
-    content = load_checkpoint(path)
+def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task: SegmentationTask) -> DictConfig:
+    """The config of a checkpoint; raises InputError if it has another network or optimiser, or is not ours."""
     stored = checked_config(content["seglab"]["config"], path, training=True)
     for choice in ("backbone", "head"):
         if stored[choice].name != config[choice].name:
@@ -67,7 +109,7 @@ def _check_resume(path: Path, config: DictConfig, task: SegmentationTask) -> int
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
         _check_state(content, [one for group in task.parameter_groups() for one in group], path)
-    return int(content["epoch"])
+    return stored
 
 
 def _check_state(content: dict[str, Any], parameters: list[nn.Parameter], path: Path) -> None:

@@ -16,6 +16,7 @@ from src.models.deeplab import resize_logits
 from src.scoring.fusion import most_probable
 from src.scoring.metrics import scores
 from src.training.callbacks.stopping import is_validated
+from src.training.schedule import follow_recipe
 
 
 class SegmentationTask(ScoringTask):
@@ -68,7 +69,13 @@ class SegmentationTask(ScoringTask):
         self._trained: list[Any] = [torch.compile(network) if compiled else network]  # a list: not a submodule
         self.seed = seed
         self.provenance = dict(provenance)
+        self.recipe_before: Any = None  # of a resumed checkpoint, if the config has another one
         self.val_confusion = MulticlassConfusionMatrix(len(classes), ignore_index=VOID, validate_args=False)
+
+    def on_train_start(self) -> None:
+        """Use the config's rates and schedule if a resumed checkpoint has others."""
+        if self.recipe_before is not None:
+            follow_recipe(self, self.recipe_before)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed an epoch's dropout with (seed, epoch, process), whatever happened before; keep frozen norms frozen.
@@ -127,18 +134,30 @@ class SegmentationTask(ScoringTask):
             groups[name in self.pretrained or not self.pretrained].append(parameter)
         return [group for group in groups.values() if group]
 
-    def configure_optimizers(self) -> Any:
-        """Two parameter groups, pretrained and new layers; if nothing is pretrained, all learn at the base rate."""
+    def make_optimizer(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Optimiser and scheduler, or None, at the first step of a training.
+
+        Two parameter groups, pretrained and new layers; if nothing is pretrained, all learn at the base rate.
+        """
         groups = self.parameter_groups()
         optimizer = self.optimizer([{"params": group} for group in groups])
         if len(groups) > 1:
             optimizer.param_groups[1]["lr"] *= self.new_layers_lr_factor
         if self.scheduler is None:
-            return optimizer
+            return optimizer, None
+        return optimizer, self.scheduler(optimizer, self.steps_per_epoch() * (self.trainer.max_epochs or 1))
+
+    def steps_per_epoch(self) -> int:
+        """Steps of the optimiser in an epoch."""
         # Not `estimated_stepping_batches`: it would make the first epoch's iterator before a resume has set the epoch.
         batches = len(self.trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
-        steps = math.ceil(batches / self.trainer.accumulate_grad_batches) * (self.trainer.max_epochs or 1)
-        scheduler = self.scheduler(optimizer, steps)
+        return math.ceil(batches / self.trainer.accumulate_grad_batches)
+
+    def configure_optimizers(self) -> Any:
+        """See `make_optimizer`; also says when the scheduler steps."""
+        optimizer, scheduler = self.make_optimizer()
+        if scheduler is None:
+            return optimizer
         if not isinstance(scheduler, ReduceLROnPlateau):
             return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
         when = {"interval": "epoch", "frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}
@@ -152,8 +171,13 @@ class SegmentationTask(ScoringTask):
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the values that rebuild the network, as plain dicts, so that `weights_only=True` can read them."""
+        """Add what rebuilds the network, as plain dicts, so that `weights_only=True` can read them.
+
+        And this epoch's values of the training: a kill may come before they are in `metrics.csv`.
+        """
         checkpoint["seglab"] = self.provenance
+        found = self.trainer.callback_metrics.items()
+        checkpoint["metrics"] = {key: value.item() for key, value in found if key.startswith(("train/", "time/"))}
 
     def _log_losses(self, stage: str, losses: Mapping[str, Tensor], *, batch_size: int) -> None:
         for term, value in losses.items():

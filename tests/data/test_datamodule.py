@@ -11,10 +11,7 @@ def test_workers_that_validate_start_before_the_training_and_stay(tmp_path):
     data = SegmentationDataModule(
         prepare=lambda root: folder,
         root=tmp_path,
-        train_list="train",
-        val_list="val",
-        train_limit=None,
-        val_limit=None,
+        lists={"train": ("train", None), "val": ("val", None)},
         left_out={},
         augment=Augment(crop=32, scale=(1, 1), flip=0, jitter={}, squash=False),
         batch_size=2,

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import TINY
 from tests.conftest import warm_run as run
@@ -25,7 +26,7 @@ def scores(cwd, name):
 
 def test_the_size_is_said_and_the_files_are_small(kept):
     cwd, done = kept
-    assert "3 files of 0.01 MB" in done.stdout
+    assert "3 files of 0.0 MB" in done.stdout
     files = sorted((cwd / "kept").glob("*.npz"))
     assert len(files) == 3 and not list((cwd / "kept").glob("*.tmp*"))
     array = np.load(files[0])["logits"]
@@ -55,6 +56,34 @@ def test_another_networks_logits_are_refused(kept):
     cwd, _ = kept
     done = run("evaluate", "run=runs/seed1", "keep_logits=kept", "output=fourth", cwd=cwd, status=1)
     assert "holds logits of another network" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_logits_of_other_images_or_of_another_protocol_are_not_scored(kept):
+    cwd, _ = kept
+    others = [*TINY[:5], "data.prepare.seed=7", "data.root=elsewhere", "variants=none"]
+    for words in (["logits=kept"], ["run=runs/seed0", "keep_logits=kept"]):
+        for more in (others, ["protocol=squash224", *([] if "run" in words[0] else TINY[:5])]):
+            done = run("evaluate", *words, *more, "output=no", cwd=cwd, status=1)
+            assert "the logits are of another image of this name, or of another protocol" in done.stderr
+    run("evaluate", "run=runs/seed0", *others, "output=fresh", cwd=cwd)
+    (cwd / "kept").rename(cwd / "runs" / "seed0" / "logits")  # as `src.train keep_logits=true` leaves them
+    run("evaluate", "run=runs/seed0", *others, "output=again", cwd=cwd)
+    assert scores(cwd, "again") == scores(cwd, "fresh")
+    run("evaluate", "run=runs/seed0", *others, cwd=cwd)
+    run("evaluate", "run=runs/seed0", "variants=none", cwd=cwd)
+    (cwd / "runs" / "seed0" / "logits").rename(cwd / "kept")
+    assert len(list((cwd / "runs" / "seed0" / "evaluations").iterdir())) == 2  # one of each data set
+
+
+def test_checkpoints_of_equal_configs_are_scored_into_two_folders(kept):
+    cwd, _ = kept
+    content = torch.load(cwd / "runs" / "seed0" / "best.ckpt", weights_only=True)
+    content["state_dict"]["network.classifier.last.bias"][0] += 9
+    (cwd / "changed").mkdir()
+    torch.save(content, cwd / "changed" / "best.ckpt")
+    for folder in ("runs/seed0", "changed", "changed"):
+        run("evaluate", f"checkpoint={folder}/best.ckpt", "variants=none", cwd=cwd)
+    assert len(list((cwd / "runs").glob("evaluate-best-*"))) == 2
 
 
 def test_logits_that_are_kept_already_are_not_kept_again(kept):

@@ -37,12 +37,14 @@ def test_scores_that_are_no_numbers_are_not_written_as_broken_json(tmp_path):
 
 
 def config(**changes):
-    base = {"data": {"name": "d", "root": "here"}, "seed": 0, "logger": "csv", "trainer": {}, "resume": "auto"}
+    prepare = {"url": "http://a", "md5": "1", "download": False}
+    data = {"name": "d", "root": "here", "source": "voc", "prepare": prepare}
+    base = {"data": data, "seed": 0, "logger": "csv", "trainer": {}, "resume": "auto"}
     return OmegaConf.create({**base, "overwrite": False, "crf": {"name": "c"}, "variants": {"none": {}}, **changes})
 
 
 def test_identity_knows_results_from_circumstances():
-    assert identity(config()) == identity(config(logger="wandb", data={"name": "d", "root": "there"}))
+    assert identity(config()) == identity(config(logger="wandb", data={**config().data, "root": "there"}))
     assert identity(config()) != identity(config(seed=1))
 
 
@@ -79,7 +81,7 @@ def test_a_folder_of_another_config_is_neither_shown_nor_mixed(tmp_path):
     assert state(config(), folder) == "new"
     folder.last.touch()
     assert state(config(), folder) == "unfinished"
-    folder.results.touch()
+    folder.results.write_text("{}")
     assert state(config(logger="wandb"), folder) == "done"
     assert state(config(variants={"other": {}}), folder) == "trained"
     with pytest.raises(InputError, match="another config"):

@@ -46,17 +46,13 @@ def test_a_crf_in_torch_is_exact_though_the_network_runs_in_bfloat16(averaged):
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_checkpoint(averaged):
-    state = torch.load(averaged / "runs" / "ema" / "last.ckpt", weights_only=True)
-    for group in state["optimizer_states"][0]["param_groups"]:
-        group["lr"] = 1e30
+    loss = ["loss.name=failing", "+loss.kind=nan", "+loss.rank=0", "+loss.step=3"]  # in the second epoch
+    done = run("train", *SHORT, *loss, "recipe.epochs=4", "name=diverging", cwd=averaged, status=1)
     folder = averaged / "runs" / "diverging"
-    folder.mkdir()
-    torch.save(state, folder / "last.ckpt")
-    before = (folder / "last.ckpt").read_bytes()
-    done = run("train", *SHORT, "recipe.epochs=4", "recipe.ema=0.9", "name=diverging", cwd=averaged, status=1)
     assert "is not finite; images: shapes_0" in done.stderr
     assert "diverging/last.ckpt holds the last good epoch" in done.stderr
-    assert (folder / "last.ckpt").read_bytes() == before and not (folder / "results.json").exists()
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert not (folder / "results.json").exists()
 
 
 def test_weights_that_are_no_numbers_are_not_kept(tmp_path):

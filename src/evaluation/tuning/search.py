@@ -52,12 +52,14 @@ def choose_images(config: DictConfig, data: SegmentationDataModule) -> list[str]
     return choose(available, config.images)
 
 
-def identity(config: DictConfig, settled: DictConfig, source: Source, ids: list[str]) -> str:
-    """A hash of the question of a study; a study must not mix trials of different questions."""
+def identity(
+    config: DictConfig, settled: DictConfig, source: Source, ids: list[str], data: SegmentationDataModule
+) -> str:
+    """A hash of the question of a study; a study must not mix trials of different questions, networks or images."""
     keys = ("space", "fusion", "guidance", "split")
     content = {key: OmegaConf.to_object(config[key]) if key in ("space", "fusion") else config[key] for key in keys}
     content |= {"crf": OmegaConf.to_object(settled.crf), "data": settled.data.name, "source": source.name, "ids": ids}
-    content["protocol"] = settled.recipe.protocol
+    content |= {"protocol": settled.recipe.protocol, "digest": source.digest(), "images": data.fingerprint_of(ids)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -95,6 +97,7 @@ class Images:
     def __init__(self, ids: list[str], logits: Path, data: SegmentationDataModule) -> None:
         self.ids = ids
         self.logits = logits
+        self.data = data
         self.samples = data.samples(ids)
 
     def __len__(self) -> int:
@@ -104,7 +107,7 @@ class Images:
         """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each image."""
         for index, image_id in enumerate(self.ids):
             sample = self.samples[index]
-            logits = read_resized(self.logits, image_id, sample["mask"])
+            logits = read_resized(self.logits, image_id, sample["mask"], self.data.origin(image_id))
             yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"].long()
 
 

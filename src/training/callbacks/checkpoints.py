@@ -32,15 +32,16 @@ class BestEpoch(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best score so far, of this folder or of another one whose best checkpoint was copied here.
+        """Go on with the score of this folder's best checkpoint, which may have been copied here from another folder.
 
-        Only the score is taken from the file. Paths are this folder's: Lightning deletes what they lead to.
+        It is not taken from the resumed file: a run that was killed between its two checkpoints has a best epoch that
+        is later than its last one. Paths are this folder's: Lightning deletes what they lead to.
         """
-        if state_dict.get("dirpath") != self.dirpath:
-            best = load_checkpoint(self.path)["callbacks"] if self.path.exists() else {}
-            state_dict = best.get(self.state_key, {})
-        score = state_dict.get("best_model_score")
-        if isinstance(score, Tensor) and score.ndim == 0 and self.path.exists():
+        if not self.path.exists():
+            return
+        best = load_checkpoint(self.path)["callbacks"].get(self.state_key, {})
+        score = best.get("best_model_score")
+        if isinstance(score, Tensor) and score.ndim == 0:
             here = str(Path(self.dirpath or "") / self.path.name)  # in Lightning's form, because it compares paths
             self.best_model_path = self.kth_best_model_path = here
             self.best_model_score = self.kth_value = self.current_score = score
