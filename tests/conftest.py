@@ -1,6 +1,7 @@
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,8 +85,10 @@ def _stop(process):
 def warm_run(module, *arguments, cwd, status=0, deadly=None, **variables):
     """The same in a fork of a process that has imported torch already: five seconds less.
 
-    `deadly`, a file and a number of lines: the command is killed as soon as the file has so many.
+    `deadly`, a file, a number of lines, seconds, a signal: the command gets the signal so many seconds after the file
+    has so many lines.
     """
+    deadly = deadly and [str(deadly[0]), *deadly[1:], *(0, signal.SIGKILL)[len(deadly) - 2 :]]
     process = _warm_process()
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder, name)) for name in ("out", "err")]

@@ -1,15 +1,14 @@
 """Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
 
 A request is a line of standard input in JSON: `[module, arguments, folder, output file, error file, environment
-variables, deadly]`; the answer is one line with the exit status. `deadly` is null, or a file and a number of lines: the
-command is killed as soon as the file has so many.
+variables, deadly]`; the answer is one line with the exit status. `deadly` is null, or a file, a number of lines,
+seconds and a signal: the command gets the signal so many seconds after the file has so many lines.
 """
 
 import contextlib
 import json
 import os
 import runpy
-import signal
 import sys
 import time
 import traceback
@@ -65,10 +64,11 @@ def main():
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
-        while deadly and not has_lines(*deadly) and os.waitid(os.P_PID, process, HOLD) is None:
+        while deadly and not has_lines(*deadly[:2]) and os.waitid(os.P_PID, process, HOLD) is None:
             time.sleep(0.02)
         if deadly:
-            os.kill(process, signal.SIGKILL)
+            time.sleep(deadly[2])
+            os.kill(process, deadly[3])
         _, ended = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(ended), flush=True)
 
