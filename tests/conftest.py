@@ -92,6 +92,8 @@ def warm_run(module, *arguments, cwd, status=0, deadly=None, **variables):
     process = _warm_process()
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder, name)) for name in ("out", "err")]
+        for file in files:
+            Path(file).touch()  # the command may be killed before it makes them
         process.stdin.write(json.dumps([module, arguments, str(cwd), *files, variables, deadly]) + "\n")
         process.stdin.flush()
         answer = process.stdout.readline()

@@ -7,15 +7,20 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlparse
+from urllib.request import urlopen
 
 import numpy as np
 import wandb
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from src.core.errors import InputError
 from src.core.files import replacing
 from src.crf.model import Image
 from src.data.classes import VOC_CLASSES
@@ -24,6 +29,7 @@ from src.scoring.metrics import Matrix, scores, trimap_miou
 
 _LABELS = dict(enumerate(VOC_CLASSES)) | {255: "void"}
 _NO_TAGS = ("table", "logger", "runs", "jobs", "resume", "overwrite", "panels", "hydra", "options", "output")
+_PATIENCE = 5.0  # seconds for an answer of the server
 _LONGEST_TAG = 64  # characters; W&B refuses longer ones
 
 
@@ -37,23 +43,25 @@ def dashboard_run(config: DictConfig, folder: RunFolder, *, group: str | None = 
     os.environ.setdefault("WANDB_SILENT", "true")
     mode = mode_of(config)
     if mode == "offline" and config.logger.mode == "online":
-        print(
-            f"W&B: no API key, so this run stays offline; to upload it later: wandb sync {folder.path}/wandb/offline-*"
+        why = f"{_address()} cannot be reached" if _has_key() else "no API key"
+        print(f"W&B: {why}, so this run stays offline; to upload it later: wandb sync {folder.path}/wandb/offline-*")
+    try:
+        run = wandb.init(
+            project=config.logger.project,
+            entity=config.logger.entity,
+            group=config.logger.group or group or (config.get("table") or {}).get("name"),
+            job_type=HydraConfig.get().job.config_name,
+            tags=[*config.logger.tags, *_axes()],
+            name=folder.path.name,
+            id=_run_id(folder),
+            resume="allow" if mode == "online" else None,
+            dir=folder.path,
+            mode=mode,  # type: ignore[arg-type]  # checked by W&B
+            config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+            settings=wandb.Settings(console="off", disable_git=True),
         )
-    run = wandb.init(
-        project=config.logger.project,
-        entity=config.logger.entity,
-        group=config.logger.group or group or (config.get("table") or {}).get("name"),
-        job_type=HydraConfig.get().job.config_name,
-        tags=[*config.logger.tags, *_axes()],
-        name=folder.path.name,
-        id=_run_id(folder),
-        resume="allow" if mode == "online" else None,
-        dir=folder.path,
-        mode=mode,  # type: ignore[arg-type]  # checked by W&B
-        config=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
-        settings=wandb.Settings(console="off", disable_git=True),
-    )
+    except (wandb.Error, ValueError) as error:  # a ValueError for a key that is no key
+        raise InputError(f"W&B: {error}; log without a server with logger.mode=offline, or with logger=csv.") from error
     failed = True
     try:
         yield run
@@ -63,9 +71,12 @@ def dashboard_run(config: DictConfig, folder: RunFolder, *, group: str | None = 
 
 
 def mode_of(config: DictConfig) -> str:
-    """Online, offline or disabled: from the environment, else from the config; never online without a key."""
+    """Online, offline or disabled: from the environment, else from the config.
+
+    Never online without a key or without a network: W&B would wait for a minute and a half and then end the training.
+    """
     mode: str = os.environ.get("WANDB_MODE") or config.logger.mode
-    return "offline" if mode == "online" and not _has_key() else mode
+    return "offline" if mode == "online" and not (_has_key() and _is_reached(_address())) else mode
 
 
 def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Image]) -> None:
@@ -133,8 +144,24 @@ def _run_id(folder: RunFolder) -> str:
 def _has_key() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    host = urlparse(_address()).hostname or ""
     try:
         return netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def _address() -> str:
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+
+
+@cache
+def _is_reached(address: str) -> bool:
+    """Whether a server answers at all, whatever it says, within some seconds."""
+    try:
+        urlopen(address, timeout=_PATIENCE).close()
+    except HTTPError:
+        return True
+    except (OSError, ValueError, HTTPException):
+        return False
+    return True

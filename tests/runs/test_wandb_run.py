@@ -1,7 +1,10 @@
 """What W&B has when it is offline, read back from its own file."""
 
 import json
+import socket
 import struct
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 from omegaconf import OmegaConf
@@ -68,6 +71,25 @@ def test_an_offline_run_holds_config_curves_scores_and_panels(tmp_path):
     for mask in ("truth", "none", "crf_raw", "crf_raw_fill", "crf_normalized_unscaled"):
         assert f"panels/shapes_000000/masks/{mask}/path" in found["history"]
     assert list(folder.rglob("*.mask.png"))
+
+
+def test_without_a_network_a_run_with_a_key_stays_offline_and_says_so(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        there = {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        words = [*TINY, "recipe.epochs=0", "variants=none", "panels=0", "logger=wandb"]
+        done = run("train", *words, cwd=tmp_path, **there)
+    assert "cannot be reached, so this run stays offline" in done.stdout
+    assert contents(tmp_path)[0]["exit"] == 0
+
+
+def test_a_key_that_is_none_is_a_sentence(tmp_path):
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # answers 501 to everything
+    Thread(target=server.serve_forever, daemon=True).start()
+    there = {"WANDB_API_KEY": "kéy", "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+    done = run("train", *TINY, "recipe.epochs=0", "logger=wandb", cwd=tmp_path, status=1, **there)
+    server.shutdown(), server.server_close()
+    assert done.stderr.startswith("error: W&B: ") and "logger.mode=offline" in done.stderr
 
 
 def test_a_failed_run_is_finished_as_failed(tmp_path):
