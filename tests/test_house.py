@@ -40,6 +40,29 @@ def test_modules_are_short_and_packages_bring_nothing_in(module):
         assert len(ast.parse(text).body) == 1, "a docstring only: imports here would slow every command down"
 
 
+def opens_text_in_the_locale(call):
+    """Whether a call opens a file as text without saying in which encoding; the default is the locale's."""
+    is_method = isinstance(call.func, ast.Attribute)
+    name = call.func.attr if is_method else getattr(call.func, "id", "")
+    given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+    if name == "open":  # `Image.open(path)` and the like have no mode in the first place
+        modes = [ast.unparse(word) for word in call.args[0 if is_method else 1 :]] or ["'r'"]
+        text = re.fullmatch(r"'[rwxa+t]+'", given.get("mode", modes[0])) is not None
+    else:
+        text = name in ("read_text", "write_text", "fdopen") or given.get("text") == "True"
+    return text and "encoding" not in given
+
+
+def test_every_text_file_has_a_stated_encoding():
+    calls = [(m, n) for m in MODULES for n in ast.walk(ast.parse(m.read_text())) if isinstance(n, ast.Call)]
+    assert not [f"{module}:{call.lineno}" for module, call in calls if opens_text_in_the_locale(call)]
+
+
+@pytest.mark.parametrize("code", ["p.read_text()", "p.open()", "p.open('w')", "open(p)", "run(words, text=True)"])
+def test_the_search_for_encodings_finds(code):
+    assert opens_text_in_the_locale(ast.parse(code, mode="eval").body)
+
+
 def test_configs_and_code_hold_no_import_paths():
     files = [*MODULES, *(ROOT / "conf").rglob("*.yaml"), *(ROOT / "experiments").rglob("*.yaml")]
     assert not [path for path in files if re.search(r"_target_|instantiate\(", path.read_text())]

@@ -1,12 +1,14 @@
 """The common part of all commands: composing the config, readable errors, exit status. Imports no torch."""
 
 import difflib
+import io
 import os
 import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -70,6 +72,7 @@ def command(
                 sys.exit(told)  # passes through Hydra, which would print the error in its own words
 
         def main() -> None:
+            _print_anywhere()
             if os.environ.get(CHILD):  # not removed: processes that this one starts must end with the sweep, too
                 threading.Thread(target=_end_with_the_sweep, daemon=True).start()
             if threading.current_thread() is threading.main_thread():
@@ -79,6 +82,7 @@ def command(
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
+                _check_locale(sys.argv[1:])
                 sys.argv[1:] = register(sys.argv[1:])
                 if rest is not None:
                     sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
@@ -99,6 +103,24 @@ def command(
         return main
 
     return decorate
+
+
+def _print_anywhere() -> None:
+    """Escape the characters that the screen's encoding does not have; by default they would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_locale(words: list[str]) -> None:
+    """Raise InputError for words or a folder that are not text in the locale's encoding; no file could hold them."""
+    for text in (*words, str(Path.cwd())):
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # bytes that Python could not decode
+            raise InputError(
+                f"{text}: has characters that this locale lacks; set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or rename it."
+            ) from None
 
 
 def _end_with_the_sweep() -> None:

@@ -105,7 +105,7 @@ def _flush(path: Path) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """An object in JSON, or None if there is no such file."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -116,7 +116,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain values as JSON; NaN and infinity are errors."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:

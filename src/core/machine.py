@@ -29,7 +29,7 @@ def processor_name() -> str:
 def free_memory() -> int:
     """Bytes that this process may still take without harm to others; 4 GB on systems that do not tell."""
     try:
-        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
         free = int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return 4 * 10**9
@@ -44,7 +44,7 @@ def _left_by_control_groups(
     Memory that caches files counts as free: the system can take it back.
     """
     try:
-        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+        groups = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return
     for _, controllers, path in groups:
@@ -58,8 +58,10 @@ def _left_by_control_groups(
         inner = top / path.lstrip("/")
         for folder in (inner, *inner.parents):
             try:
-                most, taken = ((folder / name).read_text().strip() for name in (limit, used))
-                statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                most, taken = ((folder / name).read_text(encoding="utf-8").strip() for name in (limit, used))
+                statistics = dict(
+                    line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+                )
             except (OSError, ValueError):
                 most = "max"
             if most.isdigit():

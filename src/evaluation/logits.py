@@ -136,11 +136,11 @@ def keep(
     folder.mkdir(parents=True, exist_ok=True)
     source = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     mark = folder / SOURCE
-    if any(folder.glob("*.npz")) and (not mark.exists() or mark.read_text() != source):
+    if any(folder.glob("*.npz")) and (not mark.exists() or mark.read_text(encoding="utf-8") != source):
         raise InputError(f"{folder}: holds logits of another network; choose another folder.")
     if trainer.is_global_zero:
         with replacing(mark) as temporary:
-            temporary.write_text(source)
+            temporary.write_text(source, encoding="utf-8")
     origins = {image: _origin(folder / f"{image}.npz") for image in ids}
     if strange := [image for image, found in origins.items() if found not in (None, data.origin(image))]:
         raise InputError(f"{folder / strange[0]}.npz: {_OTHER_IMAGES}.")

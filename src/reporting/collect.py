@@ -81,7 +81,7 @@ def of_folders(paths: Iterable[Path]) -> list[Cell]:
 
 def _of_folder(folder: RunFolder) -> Cell:
     config = read_config(folder.config)
-    reason = folder.failure.read_text().strip() if folder.failure.exists() else ""
+    reason = folder.failure.read_text(encoding="utf-8").strip() if folder.failure.exists() else ""
     standing = "done" if folder.results.exists() else "failed" if reason else "unfinished"
     return Cell((), folder.path.name, flat(config), folder, folder, standing, reason)
 

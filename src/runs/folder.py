@@ -125,7 +125,7 @@ class RunFolder:
     def write_config(self, config: DictConfig) -> None:
         """Write the resolved config."""
         with replacing(self.config) as temporary:
-            temporary.write_text(OmegaConf.to_yaml(config, resolve=True))
+            temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
 
     def begin(self, config: DictConfig) -> None:
         """Write the config of a training; if it does not go on from an earlier one in the folder, first delete this."""

@@ -57,7 +57,7 @@ class Job:
         if found != "done" and folder.is_held():
             return "running", ""
         if found != "done" and folder.failure.exists():
-            return "failed", folder.failure.read_text().strip()
+            return "failed", folder.failure.read_text(encoding="utf-8").strip()
         return found, ""
 
 

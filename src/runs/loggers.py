@@ -81,7 +81,7 @@ class MetricsFile(Logger):
     def save(self) -> None:
         """Write all rows; the file appears complete."""
         columns = sorted({key for row in self.rows.values() for key in row} - {"epoch", "step"})
-        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["epoch", "step", *columns])
             writer.writeheader()
             writer.writerows(self.rows.values())
@@ -96,7 +96,7 @@ class MetricsFile(Logger):
 def _read(path: Path) -> dict[int, dict[str, str]]:
     if not path.exists():
         return {}
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         try:
             return {int(row["epoch"]): {k: v for k, v in row.items() if v} for row in csv.DictReader(file)}
         except (KeyError, ValueError) as error:

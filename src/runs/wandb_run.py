@@ -137,8 +137,8 @@ def _run_id(folder: RunFolder) -> str:
     """One id per run folder: a resumed run keeps it, an evaluation or a repeated run gets its own."""
     if not folder.dashboard_id.exists():
         with replacing(folder.dashboard_id) as temporary:
-            temporary.write_text(secrets.token_hex(4))
-    return folder.dashboard_id.read_text()
+            temporary.write_text(secrets.token_hex(4), encoding="utf-8")
+    return folder.dashboard_id.read_text(encoding="utf-8")
 
 
 def _has_key() -> bool:

@@ -184,7 +184,9 @@ def _devices() -> list[str]:
     if named is not None:
         found = [name for name in named.split(",") if name]
     elif (tool := shutil.which("nvidia-smi")) is not None:
-        listed = subprocess.run([tool, "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True)
+        listed = subprocess.run(
+            [tool, "--query-gpu=index", "--format=csv,noheader"], capture_output=True, encoding="utf-8"
+        )
         found = listed.stdout.split()
     else:
         found = []

@@ -69,3 +69,12 @@ def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
     modules = ["train", "evaluate", "report", "check", "tune", "runs.checks.commands", "reporting.output.page"]
     program = f"import sys, {', '.join('src.' + name for name in modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_a_terminal_without_unicode_gets_escapes_and_a_word_it_cannot_hold_a_sentence(tmp_path):
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    small = ["data=shapes", *(f"data.prepare.{key}" for key in ("train=1", "val=1", "height=64", "width=64"))]
+    done = run("check", *small, cwd=tmp_path, torch=False, **plain)
+    assert "\\u2713 no problems found" in done.stdout
+    done = run("check", "data.root=dätä", cwd=tmp_path, torch=False, status=1, **plain)
+    assert re.fullmatch(r"error: data.root=\S+: has characters that this locale lacks; set LC_ALL.*\n", done.stderr)

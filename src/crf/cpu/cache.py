@@ -40,7 +40,7 @@ def _key() -> str:
 def _processor() -> str:
     """Name and features of the processor, as far as they are known without a compiler."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return platform.processor()
     return "\n".join(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part", "isa")))

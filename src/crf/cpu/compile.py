@@ -20,7 +20,7 @@ def _fill() -> None:
     if kept is None:
         return
     kept.mkdir(parents=True, exist_ok=True)
-    with (kept / "ahead.lock").open("w") as lock:
+    with (kept / "ahead.lock").open("w", encoding="utf-8") as lock:
         with suppress(ImportError, OSError):  # without locks, both compile the same: no harm
             import fcntl
 

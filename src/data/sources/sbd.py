@@ -152,5 +152,5 @@ def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
 def _write_list(path: Path, ids: list[str]) -> None:
     """Writes one id per line; `path` appears complete or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text("".join(f"{image_id}\n" for image_id in ids))
+    part.write_text("".join(f"{image_id}\n" for image_id in ids), encoding="utf-8")
     part.replace(path)

@@ -32,7 +32,7 @@ def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -
     content = {"name": config.name, "engine": search.preset.engine, **parameters, "tuned": tuned}
     header = "# Found by python -m src.tune. The scores are on the images that it was tuned on.\n"
     with replacing(path) as temporary:
-        temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)))
+        temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)), encoding="utf-8")
 
 
 def show(study: optuna.Study, search: Search, preset: Path, console: Console) -> None:

@@ -29,7 +29,7 @@ def publish(table: Comparison, figures: dict[str, Figure], folder: Path, config:
         entity = run.entity
     view = view_of(table)
     with replacing(folder / "workspace.json") as temporary:
-        temporary.write_text(json.dumps(view, indent=2) + "\n")
+        temporary.write_text(json.dumps(view, indent=2) + "\n", encoding="utf-8")
     if mode_of(config) == "online":
         _save(view, config, entity)
     else:

@@ -171,7 +171,7 @@ def curves(table: Comparison) -> Figure | None:
 def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
     """Epochs, counted from 1, and values of a metric, for the epochs that have it."""
     epochs, values = [], []
-    with suppress(OSError), path.open(newline="") as file:
+    with suppress(OSError), path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row.get(key):
                 epochs.append(int(row["epoch"]) + 1)

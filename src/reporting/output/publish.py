@@ -52,4 +52,6 @@ def put_between_marks(file: Path, name: str, text: str) -> None:
     if not pattern.search(content):
         raise InputError(f"insert={file}: has no lines '<!-- table: {name} -->' and '<!-- end -->' around the table.")
     with replacing(file) as temporary:
-        temporary.write_text(pattern.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], content, count=1))
+        temporary.write_text(
+            pattern.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], content, count=1), encoding="utf-8"
+        )
