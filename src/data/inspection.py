@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from src.core.errors import InputError
-from src.data.classes import VOC_CLASSES, VOID, unknown_labels
-from src.data.folder import VOCFolder, decode
+from src.core.machine import usable_cores
+from src.data.classes import VOC_CLASSES, VOID
+from src.data.decoding import FileInputError
+from src.data.folder import VOCFolder
 
 SHOWN = 10  # examples listed per problem
+T = TypeVar("T")
 BAR = 16  # characters of the longest bar in the table
 
 
@@ -31,7 +35,7 @@ class Report:
     Attributes:
         problems: one line each; empty if nothing is wrong.
         counts: split -> images listed.
-        pixels: split -> (256,) int64 pixels per label, over the readable masks.
+        pixels: split -> (256,) int64 pixels per label, over the valid masks.
     """
 
     problems: list[str]
@@ -115,7 +119,7 @@ def _read_all(folder: VOCFolder, ids: list[str], *, split: str) -> tuple[NDArray
     """Pixels per label, (256,) int64, and per kind of fault the bad files."""
     pixels = np.zeros(256, dtype=np.int64)
     faults: defaultdict[str, list[str]] = defaultdict(list)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the interpreter lock while decoding
+    with ThreadPoolExecutor(usable_cores()) as pool:  # decoders release the interpreter lock
         results = pool.map(lambda image_id: _look(folder, image_id), ids)
         console = Console(stderr=True)
         for found, wrong in track(results, description=f"reading {split}", total=len(ids), console=console):
@@ -126,28 +130,28 @@ def _read_all(folder: VOCFolder, ids: list[str], *, split: str) -> tuple[NDArray
 
 
 def _look(folder: VOCFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """For one image and its mask: pixels per label, (256,) int64, and the faults as (fault, example)."""
+    """For one image and its mask: pixels per label, (256,) int64, and the faults as (fault, example).
+
+    A fault is what a training would raise: the same functions read the files.
+    """
     faults: list[tuple[str, str]] = []
-    arrays: list[NDArray[np.generic] | None] = []
-    for path, mode in ((folder.image_path(image_id), "RGB"), (folder.mask_path(image_id), None)):
+
+    def tried(read: Callable[[], T], path: Path) -> T | None:
         try:
-            arrays.append(decode(path, mode=mode))
-        except InputError:
-            arrays.append(None)
-            faults.append(("unreadable or cut off" if path.exists() else "missing", f"{path.parent.name}/{path.name}"))
-    image, mask = arrays
-    pixels = np.zeros(256, dtype=np.int64)
+            return read()
+        except FileInputError as error:
+            detail = f" ({error.detail})" if error.detail else ""
+            faults.append((error.kind, f"{path.parent.name}/{path.name}{detail}"))
+            return None
+
+    mask_path = folder.mask_path(image_id)
+    image = tried(lambda: folder.read_image(image_id), folder.image_path(image_id))
+    mask = tried(lambda: folder.read_mask(image_id), mask_path)
     if mask is None:
-        return pixels, faults
-    name = f"{folder.mask_path(image_id).parent.name}/{image_id}.png"
-    if image is not None and image.shape[:2] != mask.shape[:2]:
-        faults.append(("of another size than the image", name))
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        return pixels, [*faults, ("not single-channel 8-bit masks (RGB?)", name)]
-    labels = mask.astype(np.uint8, copy=False)
-    if unknown := unknown_labels(labels):
-        faults.append(("with labels outside 0..20 and 255", f"{name} ({', '.join(map(str, unknown[:3]))})"))
-    return np.bincount(labels.ravel(), minlength=256), faults
+        return np.zeros(256, dtype=np.int64), faults
+    if image is not None:
+        tried(lambda: folder.check_sizes(image_id, image, mask), mask_path)
+    return np.bincount(mask.ravel(), minlength=256), faults
 
 
 def _some(examples: Iterable[str], noun: str) -> str:

@@ -14,7 +14,8 @@ from rich.progress import track
 from src.core.errors import InputError
 from src.core.files import alone
 from src.data.classes import UInt8Array, voc_palette
-from src.data.folder import VOCFolder, check_mask
+from src.data.decoding import check_mask
+from src.data.folder import VOCFolder
 from src.data.sources import voc
 from src.data.sources.download import obtain
 from src.data.sources.table import SOURCES
@@ -138,8 +139,7 @@ def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
                 (masks / source.name).write_bytes(source.read_bytes())
                 continue
             mask = read_mat(sbd / "cls" / f"{image_id}.mat")
-            with Image.open(folder.image_path(image_id)) as image:
-                size = image.size  # (W, H), from the header
+            size = folder.size(image_id)  # (W, H)
             if size != mask.shape[::-1]:
                 sizes = f"is {mask.shape[1]} x {mask.shape[0]} px, but its image is {size[0]} x {size[1]}"
                 raise InputError(f"{sbd / 'cls' / image_id}.mat {sizes}; restore both from their archives")
