@@ -44,3 +44,9 @@ def check_flag(key: str, value: Any) -> None:
     """Raise InputError unless the value is true or false."""
     if not isinstance(value, bool):
         raise InputError(f"{key}={value}: must be true or false.")
+
+
+def check_text(key: str, value: Any) -> None:
+    """Raise InputError unless the value is text that can name a file."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise InputError(f"{key}={value!r}: must be text that can name a file; quote a number: {key}=\"'2012'\".")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from src.core.errors import InputError
-from src.data.sources import download
+from src.data.sources import download, voc
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -219,3 +219,31 @@ def test_of_several_at_once_one_fetches_and_all_find(tmp_path, monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(obtain, range(4))) == {tmp_path / "root" / "data"}
     assert len(calls) == 1
+
+
+@pytest.fixture
+def official(tmp_path):
+    """Finds no data set in a folder, and fails if anything is downloaded."""
+    address = {"url": "https://nowhere.invalid/voc.tar", "md5": "0" * 32, "download": True}
+    return lambda root: voc.prepare(root, **address)
+
+
+@pytest.mark.parametrize("name", ["loop", "nowhere", "loop/data", "nowhere/data", "file", "file/data", "n" * 300])
+def test_a_root_that_can_be_no_folder_starts_no_download(official, tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("not there")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=f"^data.root={tmp_path}/{name}: .*(leads nowhere|is a file|no folder)"):
+        official(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["VOCdevkit", "VOC2012", "JPEGImages", "voc.tar"])
+@pytest.mark.parametrize("to", ["loop", "folder"])
+def test_a_data_set_that_is_not_whole_starts_no_download(official, tmp_path, name, to):
+    if to == "loop":
+        (tmp_path / name).symlink_to(name)
+    else:
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"{name} .*(leads nowhere|not whole).*nothing is downloaded"):
+        official(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", name]

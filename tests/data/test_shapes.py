@@ -65,7 +65,7 @@ def test_bad_parameters_and_an_unusable_root_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"prepare\.val=0"):
         prepare(tmp_path, **{**SMALL, "val": 0})
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file.* cannot be written to"):
+    with pytest.raises(InputError, match=r"file is a file, but a folder is needed"):
         prepare(tmp_path / "file", **SMALL)
 
 

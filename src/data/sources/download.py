@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -28,13 +29,17 @@ from rich.progress import (
 
 from src.core.errors import InputError
 from src.core.files import alone, check_may_make
+from src.data.sources.table import check_root
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt after a broken connection
 TIMEOUT = 30.0  # seconds to wait without receiving a byte
 CHUNK = 1 << 20  # bytes
 
 
-def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: str, download: bool) -> Path:
+Locate = Callable[[Path], Path | None]
+
+
+def obtain(root: Path, locate: Locate, *, url: str, md5: str, download: bool, traces: Iterable[str] = ()) -> Path:
     """The data that `locate` finds under `root`. If needed, first unpack the archive in `root`, downloaded if missing.
 
     Args:
@@ -43,12 +48,15 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
         url: the official archive.
         md5: its checksum, 32 hex digits.
         download: False: raise InputError instead of using the network.
+        traces: names in `root` that only the unpacked data has; where one is left, nothing is downloaded.
     """
+    check_root(root)
     if found := locate(root):
         return found
     check_may_make(root)
     archive = root / PurePosixPath(urlsplit(url).path).name
     if not download and not archive.is_file():
+        _check_traces(root, archive, traces)
         raise InputError(f"there is no data set in {root}, and download is off; {_by_hand(url, archive, md5=md5)}")
     with alone(root):
         if found := locate(root):
@@ -56,11 +64,20 @@ def obtain(root: Path, locate: Callable[[Path], Path | None], *, url: str, md5: 
         if archive.is_file():
             verify(archive, md5=md5)
         else:
+            _check_traces(root, archive, traces)
             fetch(url, archive, md5=md5)
         unpack(archive, root)
     if found := locate(root):
         return found
     raise InputError(f"{archive} does not hold the expected data set; compare `url` in conf/data with the official one")
+
+
+def _check_traces(root: Path, archive: Path, traces: Iterable[str]) -> None:
+    """Raise InputError if the archive is no file, or a part of the data is there: a download would not mend that."""
+    for path in (archive, *(root / name for name in traces)):
+        if os.path.lexists(path):
+            what = "is a link that leads nowhere" if not path.exists() else "is there, but the data set is not whole"
+            raise InputError(f"{path} {what}; nothing is downloaded: complete or correct it, or move it away.")
 
 
 def fetch(url: str, path: Path, *, md5: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ from src.data.decoding import check_mask
 from src.data.folder import VOCFolder
 from src.data.sources import voc
 from src.data.sources.download import obtain
-from src.data.sources.table import SOURCES
+from src.data.sources.table import MD5, SOURCES, URL, Within
 
 MASKS = "SegmentationClassAug"
 LIST = "train_aug"
@@ -59,7 +60,16 @@ def read_mat(path: Path) -> UInt8Array:
 
 
 @SOURCES.add("voc_sbd")
-def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, download: bool, expected: int) -> Path:
+def prepare(
+    root: Path,
+    *,
+    url: URL,
+    md5: MD5,
+    sbd_url: URL,
+    sbd_md5: MD5,
+    download: bool,
+    expected: Annotated[int, Within(1, 10**9)],
+) -> Path:
     """The `VOC2012` folder under `root`, with `SegmentationClassAug` and the list `train_aug`.
 
     All masks appear at once, then the list. This takes about a minute, only once.
@@ -78,7 +88,8 @@ def prepare(root: Path, *, url: str, md5: str, sbd_url: str, sbd_md5: str, downl
     """
     folder = VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
     if not _is_made(folder):
-        sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download)
+        traces = ("benchmark_RELEASE", "dataset", "sbd", "cls")
+        sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download, traces=traces)
         with alone(root):
             if not _is_made(folder):
                 _make(folder, sbd, expected=expected)

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.core.compose import read_config
 from src.core.errors import InputError
 from src.core.names import Table, load_plugins, missing_plugins
-from src.core.values import check_choice, check_keys, check_whole
+from src.core.values import check_choice, check_keys, check_text, check_whole
 from src.crf.model import GUIDANCES
 from src.crf.pydensecrf import require
-from src.data.sources.table import SOURCES
+from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.recipe import PROTOCOLS, check_recipe
 from src.runs.checks.trainer import check_trainer
@@ -23,6 +23,7 @@ from src.scoring import presets
 from src.scoring.fusion import RULES
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
+DATA_KEYS = (*("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare"),)
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
 
 
@@ -145,12 +146,24 @@ def check_training(config: DictConfig) -> None:
 
 
 def check_data_set(config: DictConfig) -> None:
-    """Raise InputError for an unknown data source or wrong limits."""
-    _check_name(SOURCES, config.data.get("source"), config)
-    check_folder_name("data.name", config.data.name)
+    """Raise InputError for an unknown data source, wrong options of it, or wrong lists and limits."""
+    data = config.data
+    check_keys("data", data, DATA_KEYS)
+    _check_name(SOURCES, data.get("source"), config)
+    check_folder_name("data.name", data.name)
+    for key in ("root", "train_list", "val_list"):
+        check_text(f"data.{key}", data.get(key))
     for key in ("train_limit", "val_limit"):
-        if config.data[key] is not None:
-            check_whole(f"data.{key}", config.data[key], least=1)
+        if data[key] is not None:
+            check_whole(f"data.{key}", data[key], least=1)
+    for key in ("expected", "prepare"):
+        if not OmegaConf.is_dict(data.get(key)) and (key == "prepare" or data.get(key) is not None):
+            raise InputError(f"data.{key}={data.get(key)}: must have keys and values, as in conf/data/voc2012.yaml.")
+    for split, count in (data.get("expected") or {}).items():
+        check_choice("data.expected", split, ("train", "val"))
+        if count is not None:
+            check_whole(f"data.expected.{split}", count, least=0)
+    source_of(data)
 
 
 def check_crf(crf: DictConfig) -> None:

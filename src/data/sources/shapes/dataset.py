@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 from PIL import Image
 from rich.progress import track
@@ -13,15 +14,20 @@ from src.core.errors import InputError
 from src.core.files import alone
 from src.data.classes import voc_palette
 from src.data.sources.shapes.render import make_sample
-from src.data.sources.table import SOURCES
+from src.data.sources.table import SOURCES, Within, check_options, check_root
 
 GENERATOR_VERSION = 1  # raise it whenever the pictures change: folders of an older version are made again
 JPEG_QUALITY = 92
 STAMP = "shapes.json"
 
 
+Seed = Annotated[int, Within(0, 2**63 - 1)]
+Count = Annotated[int, Within(1, 10**6)]  # an hour's work
+Side = Annotated[int, Within(64, 4096)]
+
+
 @SOURCES.add("shapes")
-def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: int) -> Path:
+def prepare(root: Path, *, seed: Seed, train: Count, val: Count, height: Side, width: Side) -> Path:
     """Write the data set below `root`, unless it is already there.
 
     Validation takes the image numbers 0 to `val` - 1, training the numbers after them. So a larger training set leaves
@@ -30,8 +36,8 @@ def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: 
     Args:
         root: folder that receives `VOCdevkit/VOC2012`.
         seed: for everything; an image depends only on it, on its own number, on `height` and on `width`.
-        train: number of training images, >= 1.
-        val: number of validation images, >= 1.
+        train: number of training images.
+        val: number of validation images.
         height: of a landscape image in pixels, varied by a tenth; one image in five is upright.
         width: likewise.
 
@@ -41,9 +47,10 @@ def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: 
     Raises:
         InputError: a parameter is out of range, `root` is not writable, or the folder holds other data.
     """
-    _check(seed=seed, train=train, val=val, height=height, width=width)
     folder = root / "VOCdevkit" / "VOC2012"
     parameters = {"seed": seed, "train": train, "val": val, "height": height, "width": width}
+    check_options(prepare, parameters)
+    check_root(root)
     stamp = json.dumps({"generator": GENERATOR_VERSION, **parameters}, indent=2) + "\n"
     try:
         if _is_current(folder, stamp):
@@ -61,18 +68,6 @@ def prepare(root: Path, *, seed: int, train: int, val: int, height: int, width: 
             f"{root} cannot hold the generated images ({error.strerror}); set data.root to a folder you may write to"
         ) from error
     return folder
-
-
-def _check(*, seed: int, train: int, val: int, height: int, width: int) -> None:
-    for name, value, least in (
-        ("seed", seed, 0),
-        ("train", train, 1),
-        ("val", val, 1),
-        ("height", height, 64),
-        ("width", width, 64),
-    ):
-        if value < least:
-            raise InputError(f"data.prepare.{name}={value} is too small; give {least} or more")
 
 
 def _is_current(folder: Path, stamp: str) -> bool:
