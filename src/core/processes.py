@@ -35,3 +35,21 @@ def everywhere(flag: Tensor) -> Tensor:
     found = flag.int()
     dist.all_reduce(found, dist.ReduceOp.MIN)
     return found.bool()
+
+
+def joined(sums: Tensor) -> Tensor:
+    """Sums over all processes, for a loss that is one of the whole batch; a collective, and with one process a no-op.
+
+    Args:
+        sums: what this process has summed over its part of the batch, any shape.
+
+    Returns:
+        The same shape on each process. Its gradient is that of this process's part, times the number of processes,
+        because DDP divides the sum of the processes' gradients by that number.
+    """
+    if count() == 1:
+        return sums
+    total = sums.detach().clone()
+    dist.all_reduce(total)
+    own = count() * sums
+    return total + (own - own.detach()) if sums.requires_grad else total

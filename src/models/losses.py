@@ -2,6 +2,9 @@
 
 Each loss is a mean over the labelled pixels; without labelled pixels it is zero, with gradients. It computes in float32
 or better for any type of logits. Each module returns its value under "loss"; `Combined` also returns its terms.
+
+In training, a module's sums run over the batches of all processes, so its value and the gradient that DDP averages are
+those of one process with the whole batch. Not in validation, where processes have different numbers of batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.core import processes
 from src.core.errors import InputError
 from src.data.classes import VOID
 from src.models.tables import LOSSES
 
 
 def cross_entropy(
-    logits: Tensor, target: Tensor, *, class_weights: Tensor | None = None, ignore_index: int = VOID
+    logits: Tensor,
+    target: Tensor,
+    *,
+    class_weights: Tensor | None = None,
+    ignore_index: int = VOID,
+    join: bool = False,
 ) -> Tensor:
     """Softmax cross-entropy; with class weights, sum(w l) / sum(w) over labelled pixels, as in torch.
 
@@ -26,6 +35,7 @@ def cross_entropy(
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
         class_weights: (C,) float >= 0.
         ignore_index: label of pixels that do not count.
+        join: over the batches of all processes, which must all call it.
 
     Returns:
         Scalar float32 (float64 for float64 logits).
@@ -35,11 +45,17 @@ def cross_entropy(
         InputError: the number of weights is not the number of classes.
     """
     loss = _pixel_cross_entropy(logits, target, ignore_index)
-    return _labelled_mean(loss, _pixel_weights(logits, target, class_weights, ignore_index))
+    return _labelled_mean(loss, _pixel_weights(logits, target, class_weights, ignore_index), join)
 
 
 def focal_loss(
-    logits: Tensor, target: Tensor, *, gamma: float, class_weights: Tensor | None = None, ignore_index: int = VOID
+    logits: Tensor,
+    target: Tensor,
+    *,
+    gamma: float,
+    class_weights: Tensor | None = None,
+    ignore_index: int = VOID,
+    join: bool = False,
 ) -> Tensor:
     """Softmax focal loss (1 - p_t)^gamma (-log p_t) (Lin et al. 2017, eq. 4 and 5, arXiv:1708.02002).
 
@@ -49,6 +65,7 @@ def focal_loss(
         gamma: focusing strength >= 0; 0 is `cross_entropy`.
         class_weights: (C,) float >= 0, the paper's alpha; the mean divides by their sum, as in `cross_entropy`.
         ignore_index: label of pixels that do not count.
+        join: over the batches of all processes, which must all call it.
 
     Returns:
         Scalar float32 (float64 for float64 logits).
@@ -60,10 +77,10 @@ def focal_loss(
     _check_gamma(gamma)
     loss = _pixel_cross_entropy(logits, target, ignore_index)
     miss = (-torch.expm1(-loss)).clamp_min(1e-8)  # 1 - p_t; clamped: for gamma < 1 its power has infinite slope at 0
-    return _labelled_mean(miss**gamma * loss, _pixel_weights(logits, target, class_weights, ignore_index))
+    return _labelled_mean(miss**gamma * loss, _pixel_weights(logits, target, class_weights, ignore_index), join)
 
 
-def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Tensor:
+def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID, join: bool = False) -> Tensor:
     """1 - soft Dice 2 sum(p t) / (sum p + sum t), mean over the classes present in the batch's target.
 
     Milletari et al. 2016, sec. 3 (arXiv:1606.04797), but without squares, and per class as in Sudre et al. 2017
@@ -74,6 +91,7 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Te
         logits: (B, C, H, W) float, unnormalised.
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
         ignore_index: label of pixels that do not count.
+        join: over the batches of all processes, which must all call it.
 
     Returns:
         Scalar float32 (float64 for float64 logits) in [0, 1].
@@ -88,6 +106,9 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID) -> Te
     overlap = (probs * truth).sum(dim=(0, 2, 3))  # (C,)
     total = probs.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     present = truth.any(dim=3).any(dim=2).any(dim=0)
+    if join:
+        overlap, total, found = processes.joined(torch.stack([overlap, total, present.to(total.dtype)]))
+        present = found > 0
     loss = 1 - 2 * overlap / total.clamp_min(1e-8)  # a present class has total >= 1
     return (loss * present).sum() / present.sum().clamp_min(1)
 
@@ -104,7 +125,7 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """(B, C, H, W), (B, H, W) to `{"loss": scalar}`."""
-        return {"loss": cross_entropy(logits, target, class_weights=self.class_weights)}
+        return {"loss": cross_entropy(logits, target, class_weights=self.class_weights, join=self.training)}
 
 
 @LOSSES.add("focal")
@@ -121,7 +142,9 @@ class Focal(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """(B, C, H, W), (B, H, W) to `{"loss": scalar}`."""
-        return {"loss": focal_loss(logits, target, gamma=self.gamma, class_weights=self.class_weights)}
+        return {
+            "loss": focal_loss(logits, target, gamma=self.gamma, class_weights=self.class_weights, join=self.training)
+        }
 
 
 @LOSSES.add("dice")
@@ -130,7 +153,7 @@ class Dice(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """(B, C, H, W), (B, H, W) to `{"loss": scalar}`."""
-        return {"loss": dice_loss(logits, target)}
+        return {"loss": dice_loss(logits, target, join=self.training)}
 
 
 class Term(TypedDict):
@@ -159,11 +182,11 @@ class Combined(nn.Module):
         if not terms:
             raise InputError("loss.terms is empty: name at least one loss")
         self.weights = {name: float(term["weight"]) for name, term in terms.items()}
-        self.losses = nn.ModuleDict({name: LOSSES.make(term["loss"]) for name, term in terms.items()})
+        self.losses = nn.ModuleList(LOSSES.make(term["loss"]) for term in terms.values())  # its dict refuses some names
 
     def forward(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """(B, C, H, W), (B, H, W) to the sum under "loss" and each term, without its weight, under its name."""
-        values = {name: loss(logits, target)["loss"] for name, loss in self.losses.items()}
+        values = {name: loss(logits, target)["loss"] for name, loss in zip(self.weights, self.losses, strict=True)}
         total = torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
         return {"loss": total, **values}
 
@@ -195,8 +218,11 @@ def _pixel_weights(logits: Tensor, target: Tensor, class_weights: Tensor | None,
     return class_weights[target.where(labelled, 0)] * labelled
 
 
-def _labelled_mean(loss: Tensor, weights: Tensor) -> Tensor:
-    return (weights * loss).sum() / weights.sum().clamp_min(torch.finfo(torch.float32).tiny)
+def _labelled_mean(loss: Tensor, weights: Tensor, join: bool) -> Tensor:
+    total, weight = (weights * loss).sum(), weights.sum()
+    if join:
+        total, weight = processes.joined(torch.stack([total, weight]))
+    return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
 
 def _check_sizes(logits: Tensor, target: Tensor) -> None:

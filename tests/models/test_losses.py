@@ -1,11 +1,15 @@
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from omegaconf import OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from src.core.errors import InputError
 from src.models import tables
@@ -137,3 +141,56 @@ def test_every_config_builds(path: Path) -> None:
     value = tables.LOSSES.make(config)(logits, target)["loss"]
     value.backward()
     assert value.ndim == 0 and logits.grad.any()
+
+
+VOID_SHARES = (0.1, 0.9, 1.1)  # of the images of three processes; the last has no label at all
+
+
+def every_loss() -> list[nn.Module]:
+    configs = [OmegaConf.to_container(OmegaConf.load(path)) for path in CONFIGS]
+    return [*map(tables.LOSSES.make, configs), Focal(2.0, WEIGHTS.tolist())]
+
+
+def images_of(*ranks: int) -> tuple[Tensor, Tensor]:
+    """The images and targets of some of the processes, two each."""
+    images = [torch.randn(2, 3, 6, 7, generator=torch.Generator().manual_seed(rank)) for rank in ranks]
+    return torch.cat(images), torch.cat([batch(void=VOID_SHARES[rank])[1].roll(rank, 2) for rank in ranks])
+
+
+def steps(net: nn.Module, images: Tensor, target: Tensor, *, training: bool = True) -> list[list[float]]:
+    """Per loss its value and, behind it, the gradient."""
+    found = []
+    for loss in every_loss():
+        net.zero_grad()
+        value = loss.train(training)(net(images), target)["loss"]
+        value.backward()
+        found.append([value.item(), *torch.cat([p.grad.flatten() for p in net.parameters()]).tolist()])
+    return found
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 5, 1)
+
+
+def one_of_several(rank: int, rendezvous: str) -> list[list[float]]:
+    """The steps of a process; then only the first one validates, which must not wait for the others."""
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", world_size=len(VOID_SHARES), rank=rank)
+    found = steps(DistributedDataParallel(network()), *images_of(rank))
+    if rank == 0:
+        found += steps(network(), *images_of(rank), training=False)
+    dist.destroy_process_group()
+    return found
+
+
+def test_processes_train_with_the_loss_of_one_and_validate_alone(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ranks = range(len(VOID_SHARES))
+    with ProcessPoolExecutor(len(ranks), mp_context=context) as pool:
+        started = [pool.submit(one_of_several, rank, str(tmp_path / "rendezvous")) for rank in ranks]
+        first, *others = [process.result(timeout=60) for process in started]
+    whole = steps(network(), *images_of(*ranks))
+    for found in (first[: len(whole)], *others):
+        np.testing.assert_allclose(found, whole, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(first[len(whole) :], steps(network(), *images_of(0), training=False), rtol=0, atol=1e-6)
