@@ -110,10 +110,10 @@ def test_float32_inside_autocast(loss) -> None:
 def test_combined_is_the_weighted_sum() -> None:
     logits, target = batch()
     plain = {"name": "cross_entropy", "class_weights": None}
-    terms = {"ce": {"weight": 0.75, "loss": plain}, "dice": {"weight": 0.25, "loss": {"name": "dice"}}}
+    terms = {"pop": {"weight": 0.75, "loss": plain}, "dice": {"weight": 0.25, "loss": {"name": "dice"}}}
     values = Combined(terms)(logits, target)
-    assert list(values) == ["loss", "ce", "dice"]
-    torch.testing.assert_close(values["loss"], 0.75 * values["ce"] + 0.25 * values["dice"])
+    assert list(values) == ["loss", "pop", "dice"]
+    torch.testing.assert_close(values["loss"], 0.75 * values["pop"] + 0.25 * values["dice"])
     torch.testing.assert_close(values["dice"], dice_loss(logits, target))
 
 

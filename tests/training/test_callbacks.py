@@ -29,6 +29,20 @@ def test_a_loss_that_is_no_number_names_the_images(tmp_path, loss):
         guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["c", "d"]}, 7)
 
 
+def test_a_training_that_sees_no_label_ends_and_one_that_saw_some_goes_on(tmp_path):
+    guard = Divergence(RunFolder(tmp_path))
+    strategy = SimpleNamespace(barrier=lambda: None)
+    trainer = SimpleNamespace(current_epoch=0, is_global_zero=True, strategy=strategy)
+    net = torch.nn.Linear(1, 1)
+    with pytest.raises(InputError, match=r"end of epoch 0 is exactly 0: no labelled pixel was seen, or the weights"):
+        for loss in (0.0, 0.0):
+            guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["a"]}, 0)
+        guard.on_train_epoch_end(trainer, net)
+    assert "exactly 0" in (tmp_path / "failed.txt").read_text()
+    guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(1e-30)}, {"id": ["b"]}, 2)
+    guard.on_train_epoch_end(trainer, net)
+
+
 def test_processes_that_wait_in_vain_are_ended():
     launcher = _SubprocessScriptLauncher(None, 2, 1)
     launcher.procs = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])]

@@ -223,6 +223,37 @@ def test_wrong_values_say_what_is_right(word, says):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        ("loss=focal loss.gamma=abc", r"loss\.gamma=abc: must be a number of at least 0"),
+        ("loss=focal loss.gamma=nan", r"loss\.gamma=nan: must be a number"),
+        ("loss.class_weights=[1,2]", "list of 21 numbers"),
+        ("loss.class_weights=1", "list of 21 numbers"),
+        (f"loss.class_weights={[0] * 21}", "all are 0"),
+        (f"loss.class_weights={[1] * 20 + [-1]}", r"loss\.class_weights\[20\]=-1: must be a number of at least 0"),
+        (f"loss=focal loss.class_weights={['inf'] * 21}", r"class_weights\[0\]=inf"),
+        ("loss=combined loss.terms=null", "at least one term"),
+        ("loss=combined loss.terms=5", "at least one term"),
+        ("loss.name=combined +loss.terms={}", "at least one term"),
+        ("loss=combined loss.terms.dice=5", "a weight and a loss"),
+        ("loss=combined loss.terms.dice.weight=-1", r"loss\.terms\.dice\.weight=-1: must be a number of at least 0"),
+        ("loss=combined loss.terms.dice.weight=abc", "must be a number"),
+        ("loss=combined loss.terms.dice.weight=0 loss.terms.cross_entropy.weight=0", "all weights are 0"),
+        ("loss=combined loss.terms.dice.loss=dice", "such as {name: dice}"),
+        ("loss=combined loss.terms.dice.loss.name=dise", "loss.name=dise: not one of combined"),
+        ("loss=combined +loss.terms.loss={weight:1,loss:{name:dice}}", '"loss" is the sum\'s'),
+        (
+            "loss=combined loss.terms.cross_entropy.loss.class_weights=x",
+            r"cross_entropy\.loss\.class_weights=x: must be",
+        ),
+    ],
+)
+def test_losses_that_can_teach_nothing_are_refused(words, says):
+    with pytest.raises(InputError, match=says):
+        check_train(config("backbone.weights=none", *words.replace(", ", ",").split()))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
         (["variants=tta", "keep_logits=true"], "need the network itself"),
         (["recipe.gradient_clip=1", "trainer.precision=16-mixed"], "recipe.optimizer.fused=false"),
         (["trainer.accelerator=cpu", "trainer.precision=16-mixed"], "needs a CUDA device"),

@@ -16,6 +16,7 @@ from src.crf.model import GUIDANCES
 from src.crf.pydensecrf import require
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
+from src.runs.checks.loss import check_loss
 from src.runs.checks.recipe import PROTOCOLS, check_recipe
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_fusion_options, check_variants, need_network
@@ -134,11 +135,12 @@ def check_network(config: DictConfig) -> None:
 
 def check_training(config: DictConfig) -> None:
     """Raise InputError for a wrong loss or recipe."""
-    recipe, terms = config.recipe, config.loss.get("terms") or {}
+    recipe = config.recipe
     check_recipe(recipe)
     check_folder_name("recipe.name", recipe.name)
-    for loss in (config.loss, *(term.loss for term in terms.values())):
-        _check_name(LOSSES, loss.get("name"), config)
+    for name in check_loss(config.loss):
+        _check_name(LOSSES, name, config)
+    terms = config.loss.get("terms") or {}
     if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
         raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, but backbone.weights is none.")
     check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *(f"val/loss/{term}" for term in terms)))

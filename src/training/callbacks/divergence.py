@@ -1,4 +1,4 @@
-"""Ends a training in all its processes if its loss or weights are not finite, and says what to try."""
+"""Ends a training in all its processes if it cannot learn: loss or weights not finite, or no loss at all."""
 
 import sys
 from collections.abc import Mapping
@@ -14,10 +14,13 @@ from src.core import processes
 from src.core.errors import InputError
 from src.runs.folder import RunFolder
 
+SMALLER = "a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or trainer.precision=32-true"
+
 
 class Divergence(Callback):
     """Ends the training if a loss or a weight is NaN or infinite; for a loss, names the images of the batch.
 
+    Ends it, too, if each loss up to the end of an epoch is exactly 0: nothing is learned, and it looks like success.
     All processes end in the same step. On a GPU, a step's answer is read after the next step is queued, so the device
     never waits.
     """
@@ -25,12 +28,15 @@ class Divergence(Callback):
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.before: _Step | None = None
+        self.is_zero: Tensor | None = None  # whether each loss of this process was 0; on the device
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
         """Start the check of this step and read that of the step before; on a CPU, read this step's at once."""
-        is_finite = outputs["loss"].detach().isfinite()
+        loss = outputs["loss"].detach()
+        is_finite, is_zero = loss.isfinite(), loss == 0
+        self.is_zero = is_zero if self.is_zero is None else self.is_zero & is_zero
         asked = _Step(is_finite, _Answer(processes.everywhere(is_finite)), list(batch["id"]), batch_idx)
         self._look(trainer)
         self.before = asked
@@ -38,8 +44,16 @@ class Divergence(Callback):
             self._look(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Check the last step and the weights before a checkpoint is written."""
+        """Check the last step, the losses and the weights before a checkpoint is written."""
         self._look(trainer)
+        if self.is_zero is not None and processes.everywhere(self.is_zero):
+            until = f"each loss up to the end of epoch {trainer.current_epoch} is exactly 0"
+            why = "no labelled pixel was seen, or the weights of all classes that occur are 0"
+            self._end(
+                trainer,
+                f"{until}: {why}",
+                "python -m src.check, which counts void pixels, and look at loss.class_weights",
+            )
         norm = nn.utils.get_total_norm([weights.detach() for weights in pl_module.parameters()])
         if not processes.everywhere(norm.isfinite()):
             self._end(
@@ -56,11 +70,10 @@ class Divergence(Callback):
             where = f"step {step.number} in epoch {trainer.current_epoch}"
             self._end(trainer, f"the loss of {where} is not finite; images: {ids}")
 
-    def _end(self, trainer: pl.Trainer, reason: str) -> NoReturn:
+    def _end(self, trainer: pl.Trainer, reason: str, remedy: str = SMALLER) -> NoReturn:
         """End all processes; the first one reports the reason, and saves it in a file before a launcher can end it."""
         last = self.folder.last
         kept = f"{last} holds the last good epoch" if last.exists() else "no epoch is complete, so none is saved"
-        remedy = "a smaller recipe.optimizer.lr, recipe.gradient_clip=1, or trainer.precision=32-true"
         error = InputError(f"{reason}; {kept}. Try {remedy}.")
         if trainer.is_global_zero:
             self.folder.fail(str(error))
