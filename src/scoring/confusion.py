@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from src.data.classes import VOID
 from src.scoring.metrics import RADII, Matrix
@@ -18,7 +17,7 @@ _CELLS = 2**22  # pixels counted at once, over all variants: 32 MB
 
 
 def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor:
-    """Count pixels per (true class, predicted class), without void.
+    """Count pixels per (true class, predicted class), without void; on the device, without waiting for it.
 
     Args:
         labels: (..., H, W) int64 in [0, C).
@@ -28,7 +27,9 @@ def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor
     Returns:
         (C, C) int64; rows are the truth.
     """
-    return multiclass_confusion_matrix(labels, target, num_classes, ignore_index=VOID, validate_args=False).long()
+    size = num_classes**2
+    cells = (target * num_classes + labels).where(target != VOID, size)  # void has a cell of its own
+    return _count(cells.flatten(), size + 1)[:-1].view(num_classes, num_classes)
 
 
 def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -82,6 +83,14 @@ class RingCounter:
             names = list(labels)[first : first + at_once]
             cells = torch.stack([labels[name].flatten()[self.known] for name in names]).add_(self.base)
             cells += size * torch.arange(len(cells), device=cells.device)[:, None]
-            counts = torch.bincount(cells.flatten(), minlength=len(cells) * size).cpu().numpy()
+            counts = _count(cells.flatten(), len(cells) * size).cpu().numpy()
             found |= zip(names, counts.reshape(-1, *self.shape), strict=True)
         return found
+
+
+def _count(cells: Tensor, size: int) -> Tensor:
+    """(size,) int64: how often each cell occurs in `cells`, int64 in [0, size); the order of additions does not matter.
+
+    `torch.bincount` would read the largest cell from the device first.
+    """
+    return cells.new_zeros(size).index_add_(0, cells, cells.new_ones(1).expand_as(cells))

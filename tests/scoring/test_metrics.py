@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from src.scoring.confusion import RingCounter, boundary_rings, confusion_matrix
 from src.scoring.metrics import RADII, Stack, hits_and_unions, image_miou, scores, trimap_miou
@@ -21,6 +22,10 @@ def test_confusion_matrix_is_a_count_of_pairs_whatever_the_batch(batch):
     target = rng.choice([*range(21), 255], (batch, 13, 7))
     ours = confusion_matrix(torch.from_numpy(labels), torch.from_numpy(target), 21)
     assert (ours.numpy() == numpy_matrix(labels, target, 21)).all()
+    oracle = multiclass_confusion_matrix(
+        torch.from_numpy(labels), torch.from_numpy(target), 21, ignore_index=255, validate_args=False
+    )
+    assert torch.equal(ours, oracle)
 
 
 def test_scores_by_hand():
