@@ -127,9 +127,10 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     ordered, order = names.flatten().sort(stable=True)
     is_new = torch.ones_like(ordered, dtype=torch.bool)
     is_new[1:] = ordered[1:] != ordered[:-1]
-    vertices = ordered[is_new]
+    starts = is_new.nonzero().squeeze(1)  # waits for the device
+    vertices = ordered[starts]
     vertex = torch.empty_like(order).scatter_(0, order, is_new.cumsum(0) - 1).int()  # of each corner of each point
-    first = torch.cat([is_new.nonzero().squeeze(1), order.new_tensor([len(order)])]).int()  # corners by vertex
+    first = torch.cat([starts, order.new_tensor([len(order)])]).int()  # corners by vertex
     neighbours = _neighbours(vertices, factors, d)
     corners = torch.arange(0, len(order) + 1, d + 1, device=order.device, dtype=torch.int32)
 
@@ -155,7 +156,7 @@ def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
         rest = rest + part
     lifted[0] = rest
     point = torch.stack(lifted, 1)  # (N, d + 1)
-    down = torch.tensor(1.0, device=point.device) / (d + 1)
+    down = point.new_ones(()) / (d + 1)
     nearest = (point * down).round()
     remainder = nearest * (d + 1)
     offset = point - remainder

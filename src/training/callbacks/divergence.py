@@ -28,15 +28,15 @@ class Divergence(Callback):
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.before: _Step | None = None
-        self.is_zero: Tensor | None = None  # whether each loss of this process was 0; on the device
+        self.losses: Tensor | None = None  # how many losses of this process were not 0; on the device
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
         """Start the check of this step and read that of the step before; on a CPU, read this step's at once."""
         loss = outputs["loss"].detach()
-        is_finite, is_zero = loss.isfinite(), loss == 0
-        self.is_zero = is_zero if self.is_zero is None else self.is_zero & is_zero
+        is_finite, is_loss = loss.isfinite(), (loss != 0).long()
+        self.losses = is_loss if self.losses is None else self.losses + is_loss
         asked = _Step(is_finite, _Answer(processes.everywhere(is_finite)), list(batch["id"]), batch_idx)
         self._look(trainer)
         self.before = asked
@@ -46,7 +46,7 @@ class Divergence(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check the last step, the losses and the weights before a checkpoint is written."""
         self._look(trainer)
-        if self.is_zero is not None and processes.everywhere(self.is_zero):
+        if self.losses is not None and int(processes.joined(self.losses)) == 0:
             until = f"each loss up to the end of epoch {trainer.current_epoch} is exactly 0"
             why = "no labelled pixel was seen, or the weights of all classes that occur are 0"
             self._end(
