@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from src.data.classes import VOID
 from src.scoring.metrics import RADII, Matrix
@@ -30,6 +31,28 @@ def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor
     size = num_classes**2
     cells = (target * num_classes + labels).where(target != VOID, size)  # void has a cell of its own
     return _count(cells.flatten(), size + 1)[:-1].view(num_classes, num_classes)
+
+
+class ConfusionMatrix(Metric):
+    """The confusion matrix of many images, of all processes together; see `confusion_matrix`.
+
+    torchmetrics' own matrix waits for the device with every image.
+    """
+
+    counts: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, labels: Tensor, target: Tensor) -> None:
+        """Add images: labels and target (..., H, W) int64."""
+        self.counts += confusion_matrix(labels, target, self.num_classes)
+
+    def compute(self) -> Tensor:
+        """(C, C) int64."""
+        return self.counts
 
 
 def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src.core import processes
 from src.evaluation.tasks import Batch, ScoringTask
 from src.models.batchnorm import average_buffers, freeze
 from src.models.deeplab import resize_logits
-from src.scoring.confusion import confusion_matrix
+from src.scoring.confusion import ConfusionMatrix
 from src.scoring.fusion import most_probable
 from src.scoring.metrics import scores
 from src.training.callbacks.stopping import is_validated
@@ -70,7 +69,7 @@ class SegmentationTask(ScoringTask):
         self.seed = seed
         self.provenance = dict(provenance)
         self.recipe_before: Any = None  # of a resumed checkpoint, if the config has another one
-        self.val_confusion = torch.zeros(len(classes), len(classes), dtype=torch.int64)  # of one validation
+        self.val_confusion = ConfusionMatrix(len(classes))
 
     def on_train_start(self) -> None:
         """Use the config's rates and schedule if a resumed checkpoint has others."""
@@ -101,17 +100,17 @@ class SegmentationTask(ScoringTask):
         """Give all processes the same running statistics: on CPUs, each process has its own."""
         torch.backends.cudnn.benchmark = False
         average_buffers(self.network)
-        self.val_confusion = torch.zeros_like(self.val_confusion, device=self.device)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Loss and confusion of whole images; both stay on the device, so that it never waits."""
         logits = self(batch["image"])
         self._log_losses("val", self.loss(logits, batch["mask"]), batch_size=len(batch["image"]))
-        self.val_confusion += confusion_matrix(most_probable(logits), batch["mask"], len(self.classes))
+        self.val_confusion.update(most_probable(logits), batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Scores of the validation set, from one confusion matrix over the images of all processes."""
-        result = scores(processes.joined(self.val_confusion).cpu().numpy())
+        result = scores(self.val_confusion.compute().cpu().numpy())
+        self.val_confusion.reset()
         self.log("val/miou", result.miou, prog_bar=True, sync_dist=True)  # already equal on all processes
         self.log("val/pixel_accuracy", result.pixel_accuracy, sync_dist=True)
 
