@@ -33,10 +33,10 @@ def replacing(path: Path, *, size: int | None = None, durable: bool = True) -> I
             that are made again if they are damaged.
 
     Raises:
-        InputError: there is no room on the disk.
+        InputError: there is no room on the disk, or the folder is gone or cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    if size is not None:
+    if size is not None and path.parent.is_dir():
         check_room(path.parent, size, path.name)
     try:
         yield temporary
@@ -46,10 +46,13 @@ def replacing(path: Path, *, size: int | None = None, durable: bool = True) -> I
         if durable:
             _flush(path.parent)
     except Exception as error:
-        if not _is_full(error):
-            raise
-        needed = size or (temporary.stat().st_size if temporary.exists() else 0)
-        raise InputError(_no_room(path, needed, known=size is not None)) from error
+        if _is_full(error):
+            needed = size or (temporary.stat().st_size if temporary.exists() else 0)
+            raise InputError(_no_room(path, needed, known=size is not None)) from error
+        if isinstance(error, OSError) and error.filename in (str(temporary), str(path.parent)):
+            gone = "" if path.parent.is_dir() else "; its folder has been deleted"
+            raise InputError(f"{path}: cannot be written ({error.strerror}{gone}).") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -68,10 +68,8 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """See Lightning; raises InputError if the disk is full."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target, size=size_of(checkpoint)) as temporary, temporary.open("wb") as file:
+        """See Lightning; raises InputError if it cannot be written."""
+        with replacing(Path(path), size=size_of(checkpoint)) as temporary, temporary.open("wb") as file:
             torch.save(checkpoint, file)
 
 
