@@ -99,6 +99,34 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path):
     assert not folder.is_held() and not folder.failure.exists()
 
 
+def test_who_only_looks_whether_a_folder_is_held_keeps_nobody_out(tmp_path):
+    folder = RunFolder(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(lambda: [folder.is_held() for _ in range(3000)])
+        for _ in range(20):
+            with folder.attempt(first=True):
+                pass
+        assert set(looking.result()) <= {True, False}
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(InputError, match=r"run/config\.yaml: cannot be written .*its folder has been deleted"):
+        folder.write_config(config())
+
+
+@pytest.mark.parametrize("name", [".lock", "evaluations", "logits", "panels"])
+def test_links_inside_a_run_folder_are_not_followed(tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / name).symlink_to(victim)
+    with pytest.raises(InputError, match="is a link"), folder.attempt(first=True):
+        pass
+    assert victim.read_text() == "precious"
+
+
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match=r"last\.ckpt does not exist"):
         resume_path(config(resume="last"), RunFolder(tmp_path))

@@ -53,6 +53,8 @@ def test_a_run_leaves_what_the_contract_names(finished):
     assert {"none-best.webp", "none-worst.webp", "crf_raw-best.webp"} <= extremes and len(extremes) == 14
     trimaps = np.load(folder / "trimap.npz")
     assert trimaps["crf_raw_fill"].shape == (3, 4, 2, 21) and trimaps["ids"].tolist() == matrices["ids"].tolist()
+    ran_on = read(cwd, "whole")["machine"]
+    assert ran_on["device"] and (ran_on["precision"], ran_on["processes"], ran_on["threads"]) == ("32-true", 1, 1)
     assert "crf_normalized" in done.stdout and "runs/whole" in done.stdout
     header = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"epoch", "train/loss", "val/loss", "val/miou", "val/pixel_accuracy"} <= set(header)
