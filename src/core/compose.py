@@ -1,12 +1,14 @@
 """Configs: composed by Hydra from names and files, or read from run folders and checkpoints. Imports no torch."""
 
 import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_launcher import BasicLauncherConf
 from hydra.core.config_search_path import ConfigSearchPath
@@ -16,9 +18,10 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import AliasEvent, YAMLError
 
 from src.core.errors import InputError
+from src.core.files import read_text
 from src.core.names import CONF, declared
 
 TABLES = CONF.parent / "experiments" / "table"
@@ -80,21 +83,25 @@ def _registered(group: str, value: str) -> str:
     return name
 
 
-def read_mapping(path: Path, where: str) -> dict[str, Any]:
+def read_mapping(path: Path, where: str, *, aliases: bool = True) -> dict[str, Any]:
     """The content of a YAML file with keys at its top level; references are not followed.
 
     Args:
         path: of the file.
         where: the word that names the file, for messages.
+        aliases: whether `*name` may repeat a part; a stranger's file could grow without end by it.
 
     Raises:
         InputError: the file is missing, or is not a YAML file with keys.
     """
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        text = read_text(path, most=2**23)
+        if not aliases and "*" in text and any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
+            raise InputError(f"{path}: holds an alias (*name), which a stored config never does.")
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
     except FileNotFoundError:
         raise InputError(f"{where}: there is no file {path}.") from None
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (OSError, YAMLError, OmegaConfBaseException, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
@@ -137,4 +144,4 @@ def _as_text(node: Any, source: Path, where: str) -> Any:
 
 def read_config(path: Path) -> DictConfig:
     """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not a config."""
-    return plain(read_mapping(path, str(path)), path)
+    return plain(read_mapping(path, str(path), aliases=False), path)

@@ -1,4 +1,4 @@
-"""The exceptions that end a command with a sentence instead of a traceback."""
+"""What a user is told: the exceptions that end a command with a sentence, and foreign text made safe to show."""
 
 import signal
 
@@ -20,3 +20,15 @@ class Interrupted(SystemExit):
 
     def __str__(self) -> str:
         return f"ended by {signal.Signals(self.number).name} {self.how}; the same command goes on."
+
+
+def printable(text: object, *, keep: str = "") -> str:
+    """The text with every character that a terminal or a reader would not see as itself written as an escape.
+
+    So a name that holds an ESC, a newline, half a character or a change of the writing direction stays a name.
+
+    Args:
+        text: anything; `str` of it is taken.
+        keep: characters that stay as they are.
+    """
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in str(text))

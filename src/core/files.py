@@ -4,12 +4,13 @@ import errno
 import json
 import os
 import shutil
+import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -105,15 +106,56 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """An object in JSON, or None if there is no such file."""
+def open_regular(path: Path, *, way_out: str = "move it away") -> BinaryIO:
+    """Open a file for reading, but nothing else that may lie in its place: reading a pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is not a regular file, or cannot be opened; the message ends with `way_out`.
+    """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', error)}): {way_out}.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path} is not a file but a folder, a pipe or a device: {way_out}.")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_text(path: Path, *, most: int = 2**26, way_out: str = "move it away") -> str:
+    """The text of a regular file in UTF-8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is not a regular file, is longer than `most` bytes, or is not UTF-8.
+    """
+    with open_regular(path, way_out=way_out) as file:
+        content = file.read() if os.fstat(file.fileno()).st_size <= most else None
+    if content is None:
+        raise InputError(f"{path} is larger than {most:,} bytes, so this project did not write it: {way_out}.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text in UTF-8 (byte {error.start}): {way_out}.") from error
+
+
+def read_json(path: Path, *, way_out: str = "delete it, then start the command that wrote it again") -> Any:
+    """The content of a JSON file, or None if there is no such file.
+
+    Raises:
+        InputError: it is damaged; the message ends with `way_out`.
+    """
+    try:
+        return json.loads(read_text(path, way_out=way_out))
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise InputError(f"{path} is not readable JSON ({error}); score the run again.") from error
-    return content
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is cut off or is not JSON (line {error.lineno}): {way_out}.") from error
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply: {way_out}.") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError, Interrupted
-from src.core.files import read_json, remove_leftovers, replacing, write_arrays, write_json
+from src.core.files import remove_leftovers, replacing, write_arrays, write_json
+from src.runs.checks import records
 
 _MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less
 
@@ -94,16 +95,16 @@ class RunFolder:
         """The id of the run on W&B; a resumed run keeps it."""
         return self.path / "wandb.id"
 
-    def read_results(self) -> dict[str, Any]:
-        """The content of `results.json`."""
-        content = read_json(self.results)
+    def read_results(self, *, trained: bool = False) -> dict[str, Any]:
+        """The checked content of `results.json`; with `trained`, that of a training, which has `monitor`."""
+        content = records.read_results(self.results, trained=trained)
         if content is None:
             raise InputError(f"{self.results} is missing: the run is not finished; to continue it, use resume=last.")
         return content
 
     def read_ending(self) -> dict[str, Any] | None:
-        """The content of `training.json`, or None while the training has not ended."""
-        return read_json(self.ending)
+        """The checked content of `training.json`, or None while the training has not ended."""
+        return records.read_ending(self.ending)
 
     def write_ending(self, content: Mapping[str, Any]) -> None:
         """Write `training.json`."""

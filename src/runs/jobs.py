@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.core.compose import composing
 from src.core.errors import InputError
 from src.runs.checks.commands import check_train, prepare
+from src.runs.checks.records import read_reason
 from src.runs.folder import RunFolder
 from src.runs.state import run_folder, scored_folder, state
 
@@ -56,9 +57,13 @@ class Job:
             return "invalid", str(error)
         if found != "done" and folder.is_held():
             return "running", ""
-        if found != "done" and folder.failure.exists():
-            return "failed", folder.failure.read_text(encoding="utf-8").strip()
-        return found, ""
+        if found == "done":
+            return found, ""
+        try:
+            reason = read_reason(folder.failure)
+        except InputError as error:
+            reason = str(error)
+        return ("failed", reason) if folder.failure.exists() else (found, "")
 
 
 def expand(words: Sequence[str]) -> list[Job]:

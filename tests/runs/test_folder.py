@@ -24,9 +24,11 @@ def test_results_are_the_sign_that_a_run_is_done(tmp_path):
     with pytest.raises(InputError, match="not finished"):
         folder.read_results()
     matrices = {"none": np.arange(8).reshape(2, 2, 2)}
-    folder.write_results({"miou": 0.5}, ["a", "b"], matrices, {"none": np.zeros((2, 4, 2, 2), np.int32)})
+    row = {"miou": 0.5, "pixel_accuracy": 0.5}
+    results = {"data": "d", "protocol": "voc", "images": 2, "variants": {"none": row}}
+    folder.write_results(results, ["a", "b"], matrices, {"none": np.zeros((2, 4, 2, 2), np.int32)})
     stored = np.load(folder.confusion)
-    assert folder.read_results() == {"miou": 0.5}
+    assert folder.read_results() == results
     assert stored["ids"].tolist() == ["a", "b"] and (stored["none"] == matrices["none"]).all()
 
 
