@@ -16,7 +16,7 @@ from src.runs.checks.commands import check_data_set, prepare
 @command("check", check_data_set, prepare=prepare)
 def main(config: DictConfig) -> None:
     """Print counts, pixel shares and problems of every list; the exit status is 1 if there is a problem."""
-    console, data = Console(), config.data
+    console, data = Console(markup=False, emoji=False), config.data
     folder = VOCFolder(source_of(data)(root=Path(data.root)))
     console.print(f"checking {data.name} in {folder.path}", soft_wrap=True)
     report = inspect(folder, {"train": data.train_list, "val": data.val_list}, data.expected)

@@ -14,7 +14,7 @@ from src.runs.folder import RunFolder
 @command("evaluate", check_evaluate, prepare=prepare)
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
-    console = Console(quiet=not is_main(config))
+    console = Console(markup=False, emoji=False, quiet=not is_main(config))
     from src.evaluation import scoring, source  # torch from here on
 
     found, settled, machine, data = source.prepare(config, typed_overrides())

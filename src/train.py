@@ -18,7 +18,7 @@ from src.training.launcher import register_launcher
 def main(config: DictConfig) -> float:
     """Do the missing parts of this config's run; returns the monitored value, for sweepers."""
     main_process = is_main(config)
-    console = Console(quiet=not main_process)
+    console = Console(markup=False, emoji=False, quiet=not main_process)
     folder = run_folder(config)
     before = state(config, folder)
     if before == "done":
@@ -34,7 +34,7 @@ def main(config: DictConfig) -> float:
     if not main_process:
         return math.nan
     show(scored_folder(config, folder), console)
-    return float(folder.read_results()["monitor"]["value"])
+    return float(folder.read_results(trained=True)["monitor"]["value"])
 
 
 def train(config: DictConfig, folder: RunFolder, console: Console) -> None:

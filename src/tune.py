@@ -13,7 +13,7 @@ from src.runs.folder import RunFolder
 @command("tune", check_tune, prepare=prepare)
 def main(config: DictConfig) -> float:
     """Try settings until `trials` are done and write the best as a preset; returns its mIoU on the tuning images."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     from src.evaluation import build, logits, source  # torch from here on
     from src.evaluation.trainer import scoring_trainer
     from src.evaluation.tuning import preset, search

@@ -75,3 +75,14 @@ def test_every_benchmark_finds_what_it_imports_of_ours():
                 module = importlib.import_module(node.module)
                 for name in (alias.name for alias in node.names):
                     assert hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}"), f"{path}: {name}"
+
+
+def test_nothing_on_the_screen_is_read_as_markup():
+    """Names of strangers are text: Rich would read `[...]` in them, and raise or hide it."""
+    plain = {"Console": {"markup", "emoji"}, "TextColumn": {"markup"}, "get_console().print": {"markup"}}
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Call):
+                off = {word.arg for word in node.keywords if getattr(word.value, "value", None) is False}
+                assert off >= plain.get(ast.unparse(node.func), set()), f"{module}, line {node.lineno}"
+        assert not re.search(r"from_markup|\[/?(bold|red|green|dim|cyan)\b", module.read_text()), module

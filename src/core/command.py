@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.core.compose import composing, register, typed
-from src.core.errors import InputError, Interrupted
+from src.core.errors import InputError, Interrupted, printable
 from src.core.names import CONF
 
 CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
@@ -144,7 +144,7 @@ def _wants_traceback() -> bool:
 
 
 def _complain(message: str, *, status: int = 1) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(printable(f"error: {message}", keep="\n"), file=sys.stderr)
     return status
 
 
@@ -162,8 +162,9 @@ def _gathered(words: list[str], name: str, rest: str) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """A string in Hydra's grammar."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A string in Hydra's grammar, where a backslash counts only before a quote and at the end; `${...}` stays text."""
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
 
 
 def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:

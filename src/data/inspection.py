@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.data.classes import VOC_CLASSES, VOID
 from src.data.decoding import FileInputError
@@ -58,7 +58,7 @@ class Report:
 
     def render(self) -> RenderableType:
         """The table of shares and the list of problems, for a terminal of 80 columns and up."""
-        findings = [Text.assemble(("✗ ", "bold red"), problem) for problem in self.problems]
+        findings = [Text.assemble(("✗ ", "bold red"), printable(problem)) for problem in self.problems]
         return Group(self._table(), *(findings or [Text("✓ no problems found", style="green")]))
 
     def _table(self) -> Table:
@@ -121,7 +121,7 @@ def _read_all(folder: VOCFolder, ids: list[str], *, split: str) -> tuple[NDArray
     faults: defaultdict[str, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(usable_cores()) as pool:  # decoders release the interpreter lock
         results = pool.map(lambda image_id: _look(folder, image_id), ids)
-        console = Console(stderr=True)
+        console = Console(stderr=True, markup=False, emoji=False)
         for found, wrong in track(results, description=f"reading {split}", total=len(ids), console=console):
             pixels += found
             for fault, example in wrong:

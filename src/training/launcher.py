@@ -33,7 +33,7 @@ class JobLauncher(Launcher):
         jobs = compose_all(job_overrides)
         if jobs[0].problem is not None and len({job.problem for job in jobs}) == 1:
             raise InputError(jobs[0].problem)
-        sweep = Sweep(jobs, at_once=self.config.jobs, console=Console())
+        sweep = Sweep(jobs, at_once=self.config.jobs, console=Console(markup=False, emoji=False))
         failed = sweep.run()
         sweep.summary(_typed(jobs, self.config))
         if failed:
@@ -55,7 +55,7 @@ def register_launcher() -> None:
 
 def _answer(job: Job) -> JobReturn:
     """The monitored value, for sweepers that search; None if another process is working on the job."""
-    results = job.folder.read_results() if job.folder is not None and job.standing()[0] == "done" else None
+    results = job.folder.read_results(trained=True) if job.folder is not None and job.standing()[0] == "done" else None
     value = float(results["monitor"]["value"]) if results is not None else None
     return JobReturn(overrides=job.options, cfg=job.config, status=JobStatus.COMPLETED, _return_value=value)
 

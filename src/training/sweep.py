@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from src.core.command import CHILD
 from src.core.compose import typed
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
@@ -65,7 +65,7 @@ class Sweep:
             else:
                 todo.append(job)
         running: list[_Running] = []
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=self.console, transient=True) as progress:
             whole = progress.add_task("jobs", total=len(self.jobs))
             try:
@@ -99,7 +99,7 @@ class Sweep:
             try:
                 formats.show(question.compare(resamples=10_000), self.console)
             except InputError as error:
-                self.console.print(f"no table: {error}", soft_wrap=True)
+                self.console.print(printable(f"no table: {error}"), soft_wrap=True)
         self.console.print(f"\n{len(self.jobs)} jobs, {self.failed} failed. With plots and pictures:")
         self.console.print(f"  python -m src.report {shlex.join(words)}", soft_wrap=True, highlight=False)
 
@@ -122,7 +122,7 @@ class Sweep:
                 stderr=subprocess.STDOUT,
                 env=environment,
             )
-        bar = progress.add_task(f"  {job.label}", total=job.config.recipe.epochs, completed=_epochs(folder))
+        bar = progress.add_task(f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=_epochs(folder))
         return _Running(job, folder, process, slot, bar, time.monotonic())
 
     def _end(self, one: _Running) -> None:
@@ -132,7 +132,7 @@ class Sweep:
         took = f"{time.monotonic() - one.started:.0f} s"
         standing, reason = one.job.standing()
         if one.process.returncode == 0 and standing == "done":
-            best = one.folder.read_results()["monitor"]
+            best = one.folder.read_results(trained=True)["monitor"]
             self._line(one.job, "done", f"{best['key']} {best['value']:.4f}, {took}")
             return
         if standing == "running":
@@ -148,7 +148,8 @@ class Sweep:
         self.ended += 1
         style = {"FAILED": "red", "done before": "dim"}.get(status)
         number = f"{self.ended:>{len(str(len(self.jobs)))}}/{len(self.jobs)}"
-        self.console.print(f"{number}  {status:<11}  {job.label}  {text}", style=style, soft_wrap=True, highlight=False)
+        line = printable(f"{number}  {status:<11}  {job.label}  {text}")
+        self.console.print(line, style=style, soft_wrap=True, highlight=False)
 
 
 def _next(todo: list[Job], running: list[_Running]) -> Job | None:

@@ -236,8 +236,10 @@ def _move(source: Path, target: Path) -> None:
 
 def _progress(*columns: ProgressColumn) -> Progress:
     """A progress bar on stderr, to keep it out of the command's output."""
-    console = Console(stderr=True)
-    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(), console=console)
+    console = Console(stderr=True, markup=False, emoji=False)
+    return Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), *columns, TimeRemainingColumn(), console=console
+    )
 
 
 def _by_hand(url: str, path: Path, *, md5: str) -> str:

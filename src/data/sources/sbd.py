@@ -144,7 +144,7 @@ def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=f".{MASKS}-") as temporary:
         masks = Path(temporary) / MASKS
         masks.mkdir()
-        for image_id in track(ids, description="masks of SBD", console=Console(stderr=True)):
+        for image_id in track(ids, description="masks of SBD", console=Console(stderr=True, markup=False, emoji=False)):
             source = own.mask_path(image_id)
             if source.is_file():
                 (masks / source.name).write_bytes(source.read_bytes())

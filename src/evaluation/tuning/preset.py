@@ -47,7 +47,7 @@ def show(study: optuna.Study, search: Search, preset: Path, console: Console) ->
     for key in search.config.space:
         table.add_row(str(key), "", *(f"{values(trial.params)[key]:g}" for trial in trials.values()))
     count = f"{len(search.images)} {search.config.split} images"
-    console.print(f"\n[bold]mIoU on the {count} of the tuning; it is too high, so score on other images[/bold]")
+    console.print(f"\nmIoU on the {count} of the tuning; it is too high, so score on other images", style="bold")
     console.print(table)
     left_out = "; this leaves out the tuning images" if search.config.split == "val" else ""
     console.print(

@@ -45,5 +45,7 @@ class OperatorTimes(Callback):
         table = self.profiler.key_averages().table(sort_by=key, row_limit=30)
         (self.folder / "operators.txt").write_text(f"up to step {batch_idx} of the epoch\n{table}", encoding="utf-8")
         self.profiler.export_chrome_trace(str(self.folder / "trace.json"))
-        get_console().print(f"profile     {self.folder}/operators.txt and trace.json", highlight=False, soft_wrap=True)
+        get_console().print(
+            f"profile     {self.folder}/operators.txt and trace.json", markup=False, highlight=False, soft_wrap=True
+        )
         self.profiler = None

@@ -63,7 +63,7 @@ class EpochTimes(Callback):
         if trainer.is_global_zero:
             epoch = f"{trainer.current_epoch}/{(trainer.max_epochs or 0) - 1}"  # from 0, as the progress bar counts
             line = f"epoch {epoch:<6} {scores}  {self._line(training, rate)}"
-            get_console().print(line, highlight=False, soft_wrap=True)
+            get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _has(self, trainer: pl.Trainer, key: str) -> bool:
         return key in trainer.callback_metrics and (key != "val/miou" or self.spent["validation"] > 0)
