@@ -6,13 +6,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.core.command import command
+from src.core.errors import printable
 from src.runs.checks.commands import check_report
 
 
 @command("report", check_report, rest="options")
 def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     from src.reporting.output import formats, plots, publish
     from src.reporting.request import asked
 
@@ -27,7 +28,7 @@ def main(config: DictConfig) -> float:
 
         online.publish(table, figures, folder, config)
     formats.show(table, console)
-    console.print(f"report      {folder / 'index.html'}", soft_wrap=True)
+    console.print(printable(f"report      {folder / 'index.html'}"), soft_wrap=True)
     return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)
 
 

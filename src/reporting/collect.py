@@ -1,22 +1,24 @@
 """The runs of a table, finished or not, read from their folders and labelled by what differs."""
 
-import re
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from src.core.compose import read_config
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
+from src.runs.checks.records import read_reason
 from src.runs.config_hash import circumstances_left_out
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
 
 Plain = Mapping[str, Any]
+_LONGEST = 120  # characters of one word of a label
+_SEEDS = 2**63
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Cell:
     @property
     def seed(self) -> int:
         """Seed of the training; 0 if nothing was drawn at random."""
-        return int(self.content.get("seed", 0))
+        seed = self.content.get("seed", 0)
+        return seed if isinstance(seed, int) else 0
 
     @property
     def is_done(self) -> bool:
@@ -57,33 +60,53 @@ def of_jobs(jobs: Iterable[Job]) -> list[Cell]:
     for job in jobs:
         standing, reason = job.standing()
         content = flat(job.config) if job.config is not None else {}
-        found.append(Cell(job.options, job.label, content, job.folder, job.scored, standing, reason))
+        label = printable(job.label)
+        found.append(Cell(job.options, label, content, job.folder, job.scored, standing, printable(reason)))
     return found
 
 
 def of_folders(paths: Iterable[Path]) -> list[Cell]:
-    """One cell per run folder; a folder of run folders gives one cell for each of them.
+    """One cell per run folder; a folder of run folders gives one cell for each of them, and each counts once.
 
     Raises:
-        InputError: a path is not a folder, or there is no run in it.
+        InputError: a path is not a folder, there is no run in it, or what is there cannot be read.
     """
-    found = []
+    found: dict[Path, Cell] = {}
     for path in paths:
-        if not path.is_dir():
-            raise InputError(f"runs={path}: there is no such folder.")
-        inside = sorted(file.parent for file in path.glob("*/config.yaml"))
-        folders = [path] if (path / "config.yaml").is_file() else inside
-        if not folders:
-            raise InputError(f"runs={path}: holds no run (a folder with config.yaml); neither do the folders in it.")
-        found += [_of_folder(RunFolder(folder)) for folder in folders]
-    return found
+        try:
+            for folder in _runs_in(path):
+                if folder.resolve() not in found:
+                    found[folder.resolve()] = _of_folder(RunFolder(folder))
+        except OSError as error:
+            raise InputError(f"runs={path}: cannot be read ({error.strerror}).") from error
+    return list(found.values())
+
+
+def _runs_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        comma = "; if its name has a comma, put quotes inside: \"runs='A,B',C\"" if "," in str(path) else ""
+        raise InputError(f"runs={path}: there is no such folder{comma}.")
+    inside = sorted(file.parent for file in path.glob("*/config.yaml"))
+    folders = [path] if (path / "config.yaml").exists() else inside
+    if not folders:
+        raise InputError(f"runs={path}: holds no run (a folder with config.yaml); neither do the folders in it.")
+    return folders
 
 
 def _of_folder(folder: RunFolder) -> Cell:
     config = read_config(folder.config)
-    reason = folder.failure.read_text(encoding="utf-8").strip() if folder.failure.exists() else ""
+    try:
+        content = flat(config)
+    except (AttributeError, KeyError, TypeError, OmegaConfBaseException) as error:
+        raise InputError(f"{folder.config}: is not the config of a run of this project; leave this run out.") from error
+    seed = content.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or abs(seed) >= _SEEDS:
+        raise InputError(f"{folder.config}: seed={seed} is not a whole number below 2^63; leave this run out.")
+    reason = read_reason(folder.failure)
     standing = "done" if folder.results.exists() else "failed" if reason else "unfinished"
-    return Cell((), folder.path.name, flat(config), folder, folder, standing, reason)
+    return Cell(
+        (), printable(folder.path.name or folder.path.resolve().name), content, folder, folder, standing, reason
+    )
 
 
 def flat(config: DictConfig) -> dict[str, Any]:
@@ -126,57 +149,40 @@ def labels(cells: Sequence[Cell]) -> list[str]:
     for group in named:
         telling.append(f"{group}.name")
         for key in keys:
-            by_name: dict[Any, set[str]] = {}
+            by_name: dict[str, set[str]] = {}
             for cell in cells:
                 if cell.content:
-                    by_name.setdefault(cell.content.get(f"{group}.name"), set()).add(repr(cell.content.get(key)))
+                    by_name.setdefault(repr(cell.content.get(f"{group}.name")), set()).add(repr(cell.content.get(key)))
             if key.startswith(f"{group}.") and max(map(len, by_name.values())) > 1:
                 telling.append(key)
     telling = [key for key in keys if key in telling]
 
     def word(cell: Cell, key: str) -> str:
-        value = cell.content.get(key)
-        return str(value) if key.endswith(".name") else f"{key.rpartition('.')[2]} {value}"
+        value = str(cell.content.get(key))
+        return _shown(value) if key.endswith(".name") else f"{_shown(key.rpartition('.')[2])} {_shown(value)}"
 
-    return [
+    texts = [
         " / ".join(word(cell, key) for key in telling)
         if cell.content
-        else " ".join(option for option in cell.label.split() if not option.startswith("seed="))
+        else _shown(" ".join(option for option in cell.label.split() if not option.startswith("seed=")))
         for cell in cells
+    ]
+    # Different values may read alike, such as 2 and "2".
+    values = [repr([cell.content.get(key) for key in telling]) if cell.content else "" for cell in cells]
+    meanings: dict[str, set[str]] = {}
+    for text, value in zip(texts, values, strict=True):
+        meanings.setdefault(text, set()).add(value)
+    return [
+        text if len(meanings[text]) == 1 else f"{text} ({_digest(value)})"
+        for text, value in zip(texts, values, strict=True)
     ]
 
 
-@dataclass(frozen=True)
-class Counts:
-    """The counts from which a cell's scores are computed.
-
-    Attributes:
-        ids: of the N images.
-        matrices: variant to (N, C, C), rows the truth.
-        trimaps: variant to (N, len(RADII), 2, C); empty if they were not counted.
-    """
-
-    ids: list[str]
-    matrices: dict[str, npt.NDArray[np.int64]]
-    trimaps: dict[str, npt.NDArray[np.int32]]
+def _shown(text: str) -> str:
+    """The text on one line, with a digest instead of what is too long for a label."""
+    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]} ... {_digest(text)}"
+    return printable(short)
 
 
-def read_counts(folder: RunFolder) -> Counts:
-    """The counts per image in a folder with results.
-
-    Raises:
-        InputError: they are missing or damaged.
-    """
-    try:
-        with np.load(folder.confusion, allow_pickle=False) as file:
-            matrices = {key: file[key] for key in file.files}
-        trimaps = {}
-        if folder.trimaps.exists():
-            with np.load(folder.trimaps, allow_pickle=False) as file:
-                trimaps = {key: file[key] for key in file.files if key != "ids"}
-        found = Counts([str(image) for image in matrices.pop("ids")], matrices, trimaps)
-    except Exception as error:  # on damaged bytes, zip and NumPy may raise anything
-        raise InputError(f"{folder.path}: its counts per image cannot be read ({error}); score it again.") from error
-    if strange := [name for name in found.matrices if not re.fullmatch(r"\w+", name)]:  # they become names of files
-        raise InputError(f"{folder.confusion}: {strange[0]!r} is not the name of a variant; score the run again.")
-    return found
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:6]

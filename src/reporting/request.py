@@ -1,6 +1,8 @@
 """The question of a report: about the runs of a table, of any sweep, or in given folders."""
 
+import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.core.command import sentence
 from src.core.compose import TABLES
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 from src.reporting.collect import Cell, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
 from src.runs.jobs import expand
@@ -46,13 +48,34 @@ def asked(config: DictConfig) -> Question:
     """
     words = [str(word) for word in config.options]
     if len(words) == 1 and words[0].startswith("runs="):
-        return of_runs([Path(path) for path in words[0].removeprefix("runs=").strip("[]").split(",")], config)
+        return of_runs(folders_in(words[0].removeprefix("runs=")), config)
+    if sum(word.startswith("runs=") for word in words) > 1:
+        raise InputError("runs= is given twice; for several folders give runs=FOLDER,FOLDER.")
     try:
         jobs = expand(words)
     except HydraException as error:
         own = [str(key) for key in config if key != "options"]
         raise InputError(sentence(error, "train", words, besides=own)) from error
     return of_sweep(of_jobs(jobs), words, title=config.title, text=config.question, baseline=config.baseline)
+
+
+def folders_in(text: str) -> list[Path]:
+    """The folders of `runs=FOLDER,FOLDER`: the whole text if there is such a folder, else what is between the commas.
+
+    An item in quotes may have commas: `'A,B',C`.
+
+    Raises:
+        InputError: no folder is named.
+    """
+    with suppress(OSError):  # a long list is no name
+        if text and Path(text).is_dir():
+            return [Path(text)]
+    listed = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    items = re.findall(r"""\s*('[^']*'|"[^"]*"|[^,]*)\s*(?:,|$)""", listed)
+    found = [item[1:-1] if item[:1] in ("'", '"') and item[-1:] == item[:1] else item.strip() for item in items]
+    if not any(found):
+        raise InputError(f"runs={text}: names no folder; give runs=FOLDER or runs=FOLDER,FOLDER.")
+    return [Path(item) for item in found if item]
 
 
 def of_sweep(
@@ -67,13 +90,13 @@ def of_sweep(
     content = next((cell.content for cell in cells if cell.content), {})
     chosen = dict(word.partition("=")[::2] for word in words).get("table")
     table = read_table(chosen) if chosen else {}
-    name = title or f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}"
+    name = title or _as_name(f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}")
     swept = dict.fromkeys(word.partition("=")[0] for cell in cells for word in cell.label.split())
     keys = ", ".join(key for key in swept if key != "seed") or "seeds"
     text = text or table.get("question") or f"What do {keys} change?"
     multirun = "" if chosen else "-m "
     command = f"python -m src.train {multirun}{shlex.join(words)}"
-    return Question(name, text, baseline or table.get("baseline"), cells, [command])
+    return Question(name, printable(text), baseline or table.get("baseline"), cells, [command])
 
 
 def read_table(name: str) -> dict[str, str]:
@@ -86,6 +109,11 @@ def read_table(name: str) -> dict[str, str]:
 def of_runs(paths: list[Path], config: DictConfig) -> Question:
     """The question about the runs in some folders."""
     cells = of_folders(paths)
-    name = config.title or "-".join(path.name for path in paths)[:60]
+    name = config.title or _as_name("-".join(path.resolve().name for path in paths))
     text = config.question or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
-    return Question(name, text, config.baseline, cells, [])
+    return Question(name, printable(text), config.baseline, cells, [])
+
+
+def _as_name(text: str) -> str:
+    """A name for a folder below `reports`, made of the text."""
+    return re.sub(r"[^\w.+-]+", "-", text)[:60].strip(".+-") or "report"

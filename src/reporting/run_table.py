@@ -1,11 +1,14 @@
 """The table of a finished run on the screen, from its `results.json`."""
 
+import shlex
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from src.core.errors import printable
 from src.runs.folder import RunFolder
 
 
@@ -19,7 +22,7 @@ def variants_table(results: dict[str, Any]) -> Table:
     base = rows.get("none", {}).get("miou")
     for name, row in rows.items():
         difference = "" if base is None or name == "none" else f"{100 * (row['miou'] - base):+.4f}"
-        table.add_row(name, f"{100 * row['miou']:.4f}", difference, f"{100 * row['pixel_accuracy']:.4f}")
+        table.add_row(Text(name), f"{100 * row['miou']:.4f}", difference, f"{100 * row['pixel_accuracy']:.4f}")
     return table
 
 
@@ -27,11 +30,13 @@ def show(folder: RunFolder, console: Console) -> None:
     """Print the table of a folder with results, and the paths of its files."""
     results = folder.read_results()
     title = f"{results['images']} images of {results['data']}, protocol {results['protocol']}"
-    crf = f", CRF {results['crf']['name']}" if results["crf"]["effective_sigma_rgb"] else ""
-    console.print(f"\n[bold]{title}{crf}[/bold]", soft_wrap=True)
+    crf = results.get("crf", {})
+    used = f", CRF {crf['name']}" if crf.get("effective_sigma_rgb") else ""
+    console.print(Text(f"\n{title}{used}", style="bold"), soft_wrap=True)
     console.print(variants_table(results))
-    console.print(f"run folder  {folder.path}", soft_wrap=True)
+    console.print(Text(f"run folder  {printable(folder.path)}"), soft_wrap=True)
     if folder.panels.is_dir():
-        console.print(f"pictures    {folder.panels}", soft_wrap=True)
+        console.print(Text(f"pictures    {printable(folder.panels)}"), soft_wrap=True)
     if folder.best.exists():
-        console.print(f"score again python -m src.evaluate run={folder.path}\n", soft_wrap=True)
+        word = shlex.quote(f"run={printable(folder.path)}")
+        console.print(Text(f"score again python -m src.evaluate {word}\n"), soft_wrap=True)

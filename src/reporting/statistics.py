@@ -221,7 +221,10 @@ def _interval(draws: npt.NDArray[np.floating], level: float) -> tuple[Array, Arr
 
 
 def _p_value(draws: npt.NDArray[np.floating]) -> Array:
-    """Twice the share of draws on the far side of 0, at least 2 / (R + 1) (Davison and Hinkley 1997, sec. 4.2)."""
+    """Twice the share of draws on the far side of 0, at least 2 / (R + 1) (Davison and Hinkley 1997, sec. 4.2).
+
+    NaN where the draws are NaN: a class that does not occur.
+    """
     below, above = (draws <= 0).sum(0), (draws >= 0).sum(0)
     p: Array = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(draws) + 1))
-    return p
+    return np.where(np.isnan(draws).any(0), np.nan, p)

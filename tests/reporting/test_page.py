@@ -14,6 +14,7 @@ CHROME, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 @pytest.fixture
 def report(runs):
     """The folder of a report."""
+    runs = runs.rename(runs.parent / "[a,b] ${x}\\c'd")  # text to Hydra, Rich, and the list of folders
     run("report", f"runs={runs}", "output=report", "resamples=200", "baseline=focal", cwd=runs.parent)
     return runs.parent / "report"
 
@@ -39,7 +40,7 @@ def test_the_page_works_in_a_browser_also_on_a_phone(report):
     try:
         browser.set_window_size(1280, 900)
         browser.get((report / "index.html").as_uri())
-        assert browser.execute_script("return document.title").startswith("runs")
+        assert browser.execute_script("return document.title").startswith("a-b-x-c-d")
 
         first = "return [...document.querySelectorAll('.sortable tbody tr')].map((row) => row.cells[0].textContent)"
         click = "document.querySelectorAll('.sortable th button')[arguments[0]].click()"

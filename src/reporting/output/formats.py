@@ -3,14 +3,17 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from src.reporting.comparison import SCORES, TRIMAPS, Comparison, Row
+from src.reporting.comparison import SCORES, TRIMAPS, Comparison
+from src.reporting.rows import Row
 from src.reporting.statistics import Difference, Estimate
 from src.scoring.metrics import RADII
 
@@ -83,32 +86,42 @@ def screen(table: Comparison, width: int) -> Table:
     for row in table.rows:
         cells = columns(table, row)
         cells[0] = cells[0].replace("_", " ")  # so that lines can break
-        drawn.add_row(*(cells[k] for k in picked), style=_STYLES.get(row.verdict))
+        drawn.add_row(*(Text(cells[k]) for k in picked), style=_STYLES.get(row.verdict))
     return drawn
 
 
 def show(table: Comparison, console: Console) -> None:
     """The table and its notes on the terminal."""
-    console.print(f"\n[bold]{table.question}[/bold] ({table.name})", soft_wrap=True, highlight=False)
+    console.print(Text.assemble("\n", (table.question, "bold"), f" ({table.name})"), soft_wrap=True)
     console.print(screen(table, console.width))
     for line in [*summary(table), *table.notes]:
-        console.print(line, highlight=False)
+        console.print(Text(line))
     for cell in table.cells:
         if not cell.is_done:
-            console.print(f"{cell.standing}: {cell.label} {cell.reason}", style="red", soft_wrap=True, highlight=False)
+            console.print(Text(f"{cell.standing}: {cell.label} {cell.reason}", style="red"), soft_wrap=True)
 
 
 def markdown(table: Comparison) -> str:
     """The table, its caption and its notes."""
-    lines = [f"**{table.question}**", "", caption(table), ""]
+    lines = [f"**{_in_markdown(table.question)}**", "", _in_markdown(caption(table)), ""]
     picked = shown(table)
     lines += [_line([HEADINGS[k] for k in picked]), "|---|" + "---:|" * (len(picked) - 1)]
     for row in table.rows:
         cells = columns(table, row)
-        lines.append(_line([cells[k] for k in picked]))
-    lines += ["", *(f"* {note}" for note in table.notes)]
-    lines += [f"* {cell.standing}: `{cell.label}` {cell.reason}".rstrip() for cell in table.cells if not cell.is_done]
+        lines.append(_line([_in_markdown(cells[k]) if k == 0 else cells[k] for k in picked]))
+    lines += ["", *(f"* {_in_markdown(note)}" for note in table.notes)]
+    for cell in table.cells:
+        if not cell.is_done:
+            label = _in_markdown(cell.label) if set("`<") & set(cell.label) else f"`{cell.label}`"
+            lines.append(f"* {cell.standing}: {label} {_in_markdown(cell.reason)}".rstrip())
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _in_markdown(text: str) -> str:
+    """A text on one line that Markdown shows as it is: no table cell, link, formula or HTML arises from it."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    return re.sub(r"([\\`*|\[\]~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -140,8 +153,14 @@ def csv_text(table: Comparison) -> str:
     )
     for row in table.rows:
         for index, name in enumerate(SCORES):
-            writer.writerow([table.label(row), row.network, row.variant, name, len(row.done), *_numbers(row, index)])
+            texts = [_in_csv(text) for text in (table.label(row), row.network, row.variant)]
+            writer.writerow([*texts, name, len(row.done), *_numbers(row, index)])
     return out.getvalue()
+
+
+def _in_csv(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _numbers(row: Row, score: int) -> list[str]:
@@ -159,23 +178,31 @@ def _numbers(row: Row, score: int) -> list[str]:
 def latex(table: Comparison) -> str:
     """A table of mIoU, difference, p and pixel accuracy for the package booktabs."""
     picked = (0, 1, 2, 4, 5, 6, 7)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(table.question)} {_escaped(caption(table))}}}"]
-    lines += [rf"\label{{tab:{table.name}}}", rf"\begin{{tabular}}{{l{'r' * (len(picked) - 2)}r}}", r"\toprule"]
-    lines += [" & ".join(_escaped(HEADINGS[k]) for k in picked) + r" \\", r"\midrule"]
+    label = re.sub(r"[^A-Za-z0-9.+-]+", "-", table.name)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_in_latex(table.question)} {_in_latex(caption(table))}}}"]
+    lines += [rf"\label{{tab:{label}}}", rf"\begin{{tabular}}{{l{'r' * (len(picked) - 2)}r}}", r"\toprule"]
+    lines += [" & ".join(_in_latex(HEADINGS[k]) for k in picked) + r" \\", r"\midrule"]
     for row in table.rows:
         cells = columns(table, row)
-        lines.append(" & ".join(_escaped(cells[k]) for k in picked) + r" \\")
+        texts = [_in_latex(cells[k]) if k == 0 else _in_latex(_with_minus(cells[k])) for k in picked]
+        lines.append("{}" * (texts[0][:1] in ("[", "*")) + " & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
-def _escaped(text: str) -> str:
-    replaced = {"\\": r"\textbackslash{}", "–": "--", "<": r"$<$", "+": r"$+$"} | {c: f"\\{c}" for c in "%_&#{}$"}
-    negative = text.replace("[-", "[\N{MINUS SIGN}")
-    if negative[:1] == "-" and negative[1:2].isdigit():
-        negative = "\N{MINUS SIGN}" + negative[1:]
-    negative = negative.replace(", -", ", \N{MINUS SIGN}")
-    return "".join(replaced.get(c, c) for c in negative).replace("\N{MINUS SIGN}", "$-$")
+_LATEX = {c: f"\\{c}" for c in "%_&#{}$"} | {c: f"${c}$" for c in "<>+|"}
+_LATEX |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+_LATEX |= {"`": r"\textasciigrave{}", "\N{EN DASH}": r"\textendash{}", "\N{MINUS SIGN}": "$-$"}
+
+
+def _in_latex(text: str) -> str:
+    """A text that LaTeX sets as it is."""
+    return re.sub("-(?=-)", "-{}", "".join(_LATEX.get(c, c) for c in text))
+
+
+def _with_minus(number: str) -> str:
+    """A number or interval with minus signs instead of hyphens."""
+    return re.sub(r"(^|\[|, )-(?=\d)", "\\1\N{MINUS SIGN}", number)
 
 
 def summary(table: Comparison) -> list[str]:

@@ -4,19 +4,26 @@ import base64
 import io
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from src.core.errors import InputError, printable
+from src.core.files import open_regular
 from src.data.classes import VOC_CLASSES
-from src.reporting.collect import Cell, differing, read_counts
-from src.reporting.comparison import SCORES, Comparison, Row
+from src.reporting.collect import Cell, differing
+from src.reporting.comparison import SCORES, Comparison
+from src.reporting.counts import Counts
 from src.reporting.output import formats
+from src.reporting.rows import Row
 from src.scoring.metrics import image_miou
 
 _TITLES = {
@@ -25,6 +32,9 @@ _TITLES = {
     "classes": ("Per class", "The numbers are IoU in per cent; the colours are the change to the baseline."),
     "curves": ("Training", "Each line is a seed."),
 }
+
+
+_PICTURE = 2**24  # bytes; ours have some 100,000
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,11 @@ class Picture:
 def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]) -> str:
     """The page as HTML text; `commands` are those that make the runs."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_shown,
     )
     return environment.get_template("page.html.j2").render(
         table=table,
@@ -53,6 +67,11 @@ def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]
         differences=_differences(table.cells),
         commands=[*commands, *_own_commands(table.cells)],
     )
+
+
+def _shown(value: Any) -> Any:
+    """What the page shows for a value; names are escaped for HTML after that."""
+    return printable(value) if isinstance(value, str | Path) and not isinstance(value, Markup) else value
 
 
 def _texts(table: Comparison) -> list[tuple[Row, list[str], list[str]]]:
@@ -92,14 +111,14 @@ def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
 
 def _pictures(table: Comparison) -> list[tuple[str, list[Picture]]]:
     """Per row, the pictures of its first seed."""
-    found = {table.label(row): _of_row(row.done[0], row.variant) for row in table.rows if row.done}
+    found = {table.label(row): _of_row(table, row.done[0], row.variant) for row in table.rows if row.done}
     return [(label, pictures) for label, pictures in found.items() if pictures]
 
 
-def _of_row(cell: Cell, variant: str) -> list[Picture]:
+def _of_row(table: Comparison, cell: Cell, variant: str) -> list[Picture]:
     assert cell.scored is not None
     found = []
-    for end, (image, score) in _extremes(cell, variant).items():
+    for end, (image, score) in _extremes(table.counts[id(cell)], variant).items():
         path = cell.scored.panels / "extremes" / f"{variant}-{end}.webp"
         if path.exists():
             change = f"change to the network alone {100 * score:+.1f} points"
@@ -108,10 +127,8 @@ def _of_row(cell: Cell, variant: str) -> list[Picture]:
     return found
 
 
-def _extremes(cell: Cell, variant: str) -> dict[str, tuple[str, float]]:
+def _extremes(counts: Counts, variant: str) -> dict[str, tuple[str, float]]:
     """Id and score of the images on which a variant is best and worst; the same images as `Extremes` has drawn."""
-    assert cell.scored is not None
-    counts = read_counts(cell.scored)
     score = image_miou(counts.matrices[variant])
     if variant != "none":
         score = score - (image_miou(counts.matrices["none"]) if "none" in counts.matrices else 0)
@@ -122,7 +139,12 @@ def _extremes(cell: Cell, variant: str) -> dict[str, tuple[str, float]]:
 
 
 def _data_uri(path: Path) -> str:
-    return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode()
+    """A picture inside the page; a file that is none could be a private one that a link in the folder leads to."""
+    with open_regular(path, way_out="delete it") as file:
+        content = file.read(_PICTURE + 1)
+    if len(content) > _PICTURE or content[:4] != b"RIFF" or content[8:12] != b"WEBP":
+        raise InputError(f"{path} is not a WebP picture of at most {_PICTURE:,} bytes: delete it.")
+    return "data:image/webp;base64," + base64.b64encode(content).decode()
 
 
 def _differences(cells: list[Cell]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -139,6 +161,5 @@ def _differences(cells: list[Cell]) -> tuple[list[str], list[tuple[str, list[str
 
 def _own_commands(cells: list[Cell]) -> list[str]:
     """Commands that score runs again, for runs that the user named by folder."""
-    return [
-        f"python -m src.evaluate run={c.run.path}" for c in cells if not c.options and c.run and c.run.best.exists()
-    ]
+    runs = [cell.run for cell in cells if not cell.options and cell.run and cell.run.best.exists()]
+    return [f"python -m src.evaluate {shlex.quote(f'run={run.path}')}" for run in runs]

@@ -1,8 +1,9 @@
 """Figures of a comparison: readable in print, colours that colour-blind readers can separate (Okabe and Ito 2008)."""
 
 import csv
+import io
+import math
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from src.core.errors import InputError
+from src.core.files import read_text
 from src.data.classes import VOC_CLASSES
-from src.reporting.comparison import SCORES, Comparison, Row
+from src.reporting.comparison import SCORES, Comparison
+from src.reporting.rows import Row
 from src.scoring.metrics import RADII
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -26,6 +30,9 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
 }
 _MOST_LINES = len(_COLOURS)
+_LONGEST = 40  # characters of a label
+_EPOCHS = 10**7
+_FINITE = 1e30  # of a value that is drawn
 
 
 def all_of(table: Comparison) -> dict[str, Figure]:
@@ -33,6 +40,17 @@ def all_of(table: Comparison) -> dict[str, Figure]:
     with rc_context(_STYLE):
         found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
         return {name: figure for name, figure in {**found, "curves": curves(table)}.items() if figure is not None}
+
+
+def _text(label: str) -> str:
+    """A label that Matplotlib draws as it is: `$` makes no formula, and `_` does not hide it from a legend."""
+    short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 4]} ..."
+    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+
+
+def _beyond(table: Comparison, rows: Sequence[Row], usual: int = 20) -> float:
+    """Inches that the longest label needs beyond those of a usual one."""
+    return 0.08 * max(0, *(len(_text(table.label(row))) - usual for row in rows))
 
 
 def forest(table: Comparison) -> Figure | None:
@@ -51,10 +69,10 @@ def forest(table: Comparison) -> Figure | None:
             found = row.difference
             _whisker(right, found.value[0], found.low[0], found.high[0], height, mark, colour)
     right.axvline(0, color="black", linewidth=0.8)
-    left.set_yticks(heights, [table.label(row) for row in rows])
+    left.set_yticks(heights, [_text(table.label(row)) for row in rows])
     left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_xlabel("mIoU, % (95 % interval)")
-    base = table.label(table.baseline) if table.baseline is not None else "baseline"
+    base = _text(table.label(table.baseline)) if table.baseline is not None else "baseline"
     right.set_xlabel(f"change to {base}, points (paired)")
     for axes in (left, right):
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -83,7 +101,8 @@ def classes(table: Comparison) -> Figure | None:
     )
     seen = ~np.isnan(values).all(0)
     most = max(1.0, float(np.nanquantile(np.abs(change), 0.98)))
-    figure = Figure(figsize=(2.2 + 0.36 * seen.sum(), 1.6 + 0.22 * len(rows)), layout="constrained")
+    width = 2.2 + 0.36 * float(seen.sum()) + _beyond(table, rows)
+    figure = Figure(figsize=(width, 1.6 + 0.22 * len(rows)), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(change[:, seen], cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     for y, x in np.ndindex(values[:, seen].shape):
@@ -93,7 +112,7 @@ def classes(table: Comparison) -> Figure | None:
     axes.set_xticks(
         range(seen.sum()), [name for name, kept in zip(VOC_CLASSES, seen, strict=True) if kept], rotation=60
     )
-    axes.set_yticks(range(len(rows)), [table.label(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [_text(table.label(row)) for row in rows])
     figure.colorbar(picture, ax=axes, label="change to baseline, points", fraction=0.03, pad=0.01)
     return figure
 
@@ -104,7 +123,7 @@ def boundaries(table: Comparison) -> Figure | None:
     if not rows or table.baseline is None:
         return None
     order = [2 + k for k in range(len(RADII))] + [0]
-    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure = Figure(figsize=(7 + _beyond(table, rows), 3), layout="constrained")  # the legend stands beside it
     axes = figure.subplots()
     for k, row in enumerate(rows):
         assert row.difference is not None
@@ -115,12 +134,12 @@ def boundaries(table: Comparison) -> Figure | None:
             return None
         axes.errorbar(
             x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=_COLOURS[k],
-            linestyle=_LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=table.label(row),
+            linestyle=_LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=_text(table.label(row)),
         )  # fmt: skip
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(order)), [*(f"{radius} px" for radius in RADII), "whole image"])
     axes.set_xlabel("distance to a boundary of the truth, up to")
-    axes.set_ylabel(f"change of mIoU to\n{table.label(table.baseline)}, points")
+    axes.set_ylabel(f"change of mIoU to\n{_text(table.label(table.baseline))}, points")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
@@ -145,9 +164,11 @@ def curves(table: Comparison) -> Figure | None:
                     paths.append(cell.run.metrics)
     if not networks:
         return None
-    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    drawn = list(networks.items())[:_MOST_LINES]
+    beside = max(1, min(4, 100 // max(len(_text(network)) + 4 for network, _ in drawn)))  # names in a line of 8 inches
+    figure = Figure(figsize=(8, 2.6 + 0.16 * math.ceil(len(drawn) / beside)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for k, (network, paths) in enumerate(list(networks.items())[:_MOST_LINES]):
+    for k, (network, paths) in enumerate(drawn):
         for number, path in enumerate(paths):
             for axes, key, factor in ((left, "train/loss", 1), (right, "val/miou", 100)):
                 epochs, values = _series(path, key)
@@ -157,23 +178,37 @@ def curves(table: Comparison) -> Figure | None:
                     "linewidth": 1.0,
                     "alpha": 0.85,
                 }
-                label = network if number == 0 and axes is left else None
+                label = _text(network) if number == 0 and axes is left else None
                 axes.plot(epochs, factor * np.asarray(values), label=label, **style)
     left.set_ylabel("training loss (each row's own)")
     right.set_ylabel("validation mIoU, %")
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.grid(color="#eeeeee", linewidth=0.6)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=beside, frameon=False, fontsize=8)
     return figure
 
 
 def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
-    """Epochs, counted from 1, and values of a metric, for the epochs that have it."""
+    """Epochs, counted from 1, and values of a metric, for the epochs that have it.
+
+    Raises:
+        InputError: the file is not one that a training has written.
+    """
+    way_out = "delete it, then the report has no curves of this run"
     epochs, values = [], []
-    with suppress(OSError), path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+    text = read_text(path, way_out=way_out)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if "epoch" not in (reader.fieldnames or ()):
+            raise ValueError
+        for row in reader:
             if row.get(key):
-                epochs.append(int(row["epoch"]) + 1)
-                values.append(float(row[key]))
+                epoch, value = int(row["epoch"]), float(row[key])
+                if not 0 <= epoch < _EPOCHS:
+                    raise ValueError
+                epochs.append(epoch + 1)
+                values.append(value if abs(value) < _FINITE else math.nan)
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not the table of epochs that a training writes: {way_out}.") from error
     return epochs, values

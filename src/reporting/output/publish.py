@@ -1,16 +1,20 @@
-"""A report on disk: Markdown, CSV, LaTeX, figures and one HTML page, each file complete or absent."""
+"""A report on disk: Markdown, CSV, LaTeX, figures and one HTML page, all of one table or none of them new."""
 
+import errno
+import io
+import os
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from src.core.errors import InputError
-from src.core.files import replacing
+from src.core.files import read_text, replacing
 from src.reporting.comparison import Comparison
 from src.reporting.output import formats, page
-from src.runs.folder import RunFolder
 
 
 def write(
@@ -18,40 +22,81 @@ def write(
 ) -> None:
     """Write every format of a table into a folder; if a Markdown file is named, also write the table between its marks.
 
+    Either all files are new, or all are those of the earlier report.
+
     Raises:
         InputError: the folder cannot be written to, or the file has no marks for this table.
     """
-    RunFolder(folder).create()
-    texts: dict[str, Callable[[], str]] = {
-        "table.md": lambda: formats.markdown(table),
-        "table.csv": lambda: formats.csv_text(table),
-        "table.tex": lambda: formats.latex(table),
-        "index.html": lambda: page.render(table, commands, figures),
+    texts = {
+        "table.md": formats.markdown(table),
+        "table.csv": formats.csv_text(table),
+        "table.tex": formats.latex(table),
     }
-    for name, text in texts.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_text(text(), encoding="utf-8")
-    for figure_name, figure in figures.items():
-        with replacing(folder / f"{figure_name}.pdf") as temporary:
-            figure.savefig(temporary, format="pdf")
+    files: dict[Path, bytes] = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
+        texts["index.html"] = page.render(table, commands, figures)
+        for name, figure in figures.items():
+            files[folder / f"{name}.pdf"] = _pdf(figure)
+    files |= {folder / name: text.encode() for name, text in texts.items()}
     if insert is not None:
-        put_between_marks(Path(insert), table.name, formats.markdown(table))
+        file = Path(insert).resolve()  # a link stays a link
+        files[file] = between_marks(file, table.name, texts["table.md"]).encode()
+    write_together(folder, files)
 
 
-def put_between_marks(file: Path, name: str, text: str) -> None:
-    """Replace the text between `<!-- table: NAME -->` and the next `<!-- end -->` of a Markdown file.
+def _pdf(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="pdf")
+    return out.getvalue()
+
+
+def write_together(folder: Path, files: Mapping[Path, bytes]) -> None:
+    """Write each file whole beside its target, and put them in their places only once all are written.
+
+    Args:
+        folder: is made if needed.
+        files: path to content.
+
+    Raises:
+        InputError: one cannot be written; then all targets are as before.
+    """
+    need = sum(map(len, files.values()))
+    path = folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with ExitStack() as written:
+            for path, content in files.items():
+                _write(written.enter_context(replacing(path)), content)
+    except (OSError, InputError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", None) or error
+        raise InputError(
+            f"{path} cannot be written ({reason}), so {folder} stays as it was; the report needs {need:,} bytes: make "
+            "room, or choose another folder with output=FOLDER."
+        ) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a full disk may show only here
+
+
+def between_marks(file: Path, name: str, text: str) -> str:
+    """The text of a Markdown file with `text` between `<!-- table: NAME -->` and the next `<!-- end -->`.
 
     Raises:
         InputError: the file or the marks are missing.
     """
-    pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     try:
-        content = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"insert={file}: cannot be read ({error.strerror}).") from error
+        content = read_text(file, way_out="choose another file with insert=")
+    except FileNotFoundError:
+        raise InputError(f"insert={file}: there is no such file.") from None
+    pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\r?\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(content):
         raise InputError(f"insert={file}: has no lines '<!-- table: {name} -->' and '<!-- end -->' around the table.")
-    with replacing(file) as temporary:
-        temporary.write_text(
-            pattern.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], content, count=1), encoding="utf-8"
-        )
+    return pattern.sub(lambda found: f"{found[1]}\n{text}\n{found[2]}", content, count=1)

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.core.compose import read_config
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 from src.core.names import Table, load_plugins, missing_plugins
 from src.core.values import check_choice, check_keys, check_text, check_whole
 from src.crf.model import GUIDANCES
@@ -25,6 +25,7 @@ from src.scoring.fusion import RULES
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
 DATA_KEYS = (*("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare"),)
+MOST_RESAMPLES = 1_000_000
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
 
 
@@ -121,6 +122,15 @@ def check_tune(config: DictConfig) -> None:
 def check_report(config: DictConfig) -> None:
     """Raise InputError if the report cannot be made."""
     check_whole("resamples", config.resamples, least=100)
+    if config.resamples > MOST_RESAMPLES:
+        raise InputError(f"resamples={config.resamples}: must be at most {MOST_RESAMPLES:,}; 10,000 are enough.")
+    for key in ("title", "question", "baseline", "output", "insert"):
+        if config[key] is not None and not isinstance(config[key], str):
+            if not isinstance(config[key], int | float):
+                raise InputError(f"{key}={config[key]}: must be a text.")
+            config[key] = str(config[key])
+    if config.title is not None:
+        check_folder_name("title", config.title)
     if not config.options:
         raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
 
@@ -180,7 +190,8 @@ def check_crf(crf: DictConfig) -> None:
 def check_folder_name(key: str, value: Any) -> None:
     """Raise InputError for a name that cannot be part of a folder name."""
     if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]{0,99}", value):
-        raise InputError(f"{key}={value}: must be at most 100 letters, digits and . + - _, no space, no slash.")
+        shown = printable(str(value)[:120])
+        raise InputError(f"{key}={shown}: must be at most 100 letters, digits and . + - _, no space, no slash.")
 
 
 def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
