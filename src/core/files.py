@@ -46,6 +46,8 @@ def replacing(path: Path, *, size: int | None = None, durable: bool = True) -> I
         temporary.replace(path)
         if durable:
             _flush(path.parent)
+    except InputError:
+        raise
     except Exception as error:
         if _is_full(error):
             needed = size or (temporary.stat().st_size if temporary.exists() else 0)

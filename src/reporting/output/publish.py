@@ -83,7 +83,7 @@ def _write(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())  # a full disk may show only here
+        os.fsync(file.fileno())  # a full disk may show only here, and must do so before the first file is in its place
 
 
 def between_marks(file: Path, name: str, text: str) -> str:
