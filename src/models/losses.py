@@ -198,8 +198,8 @@ def _full_precision(logits: Tensor) -> Tensor:
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     """(B, H, W), 0 for ignored pixels.
 
-    Computed on rows of classes, as channels-last logits lie in memory: half the time on CPUs. Not reduced by torch,
-    because its reduction is not deterministic on CUDA (pytorch#71367).
+    Computed on rows of classes, as channels-last logits lie in memory: half the time on CPUs. Not reduced by torch:
+    its mean of (B, C, H, W) is not deterministic on CUDA (pytorch#17350), and processes join their sums.
     """
     _check_sizes(logits, target)
     rows = _full_precision(logits).permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
