@@ -5,13 +5,16 @@ import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
+from src.core import processes
 from src.core.errors import InputError
 from src.evaluation.trainer import end_started
 from src.runs.folder import RunFolder
+from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.divergence import Divergence
 from src.training.callbacks.storage import SharedFolder
 from src.training.memory import memory_for
@@ -29,7 +32,7 @@ def test_a_loss_that_is_no_number_names_the_images(tmp_path, loss):
         guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["c", "d"]}, 7)
 
 
-def test_a_training_that_sees_no_label_ends_and_one_that_saw_some_goes_on(tmp_path):
+def test_a_training_that_sees_no_label_ends_and_one_that_saw_some_goes_on(tmp_path, monkeypatch):
     guard = Divergence(RunFolder(tmp_path))
     strategy = SimpleNamespace(barrier=lambda: None)
     trainer = SimpleNamespace(current_epoch=0, is_global_zero=True, strategy=strategy)
@@ -39,8 +42,19 @@ def test_a_training_that_sees_no_label_ends_and_one_that_saw_some_goes_on(tmp_pa
             guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(loss)}, {"id": ["a"]}, 0)
         guard.on_train_epoch_end(trainer, net)
     assert "exactly 0" in (tmp_path / "failed.txt").read_text()
+    with monkeypatch.context() as another:
+        another.setattr(processes, "joined", lambda losses: losses + 1)  # of a process that saw a label
+        guard.on_train_epoch_end(trainer, net)
     guard.on_train_batch_end(trainer, CPU, {"loss": torch.tensor(1e-30)}, {"id": ["b"]}, 2)
     guard.on_train_epoch_end(trainer, net)
+
+
+def test_an_average_of_weights_lies_where_the_network_is():
+    average, net = AverageWeights(0.9), pl.LightningModule()
+    net.layer = torch.nn.Linear(1, 1)
+    average.setup(None, net, "fit")  # on the host, as Lightning does
+    average.on_fit_start(None, SimpleNamespace(device=torch.device("meta")))
+    assert {weights.device.type for weights in average._average_model.parameters()} == {"meta"}
 
 
 def test_processes_that_wait_in_vain_are_ended():

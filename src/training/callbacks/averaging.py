@@ -16,6 +16,14 @@ class AverageWeights(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring the average to the network's device; otherwise all weights would go to the host in every step.
+
+        Lightning makes the average before it moves the network to a GPU.
+        """
+        assert self._average_model is not None
+        self._average_model.to(pl_module.device)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See Lightning; makes the average's buffers equal, because a checkpoint holds those of the first process."""
         super().on_train_epoch_end(trainer, pl_module)
