@@ -112,7 +112,7 @@ def engine(config: DictConfig, machine: Hardware) -> Engine:
 
 def versions() -> dict[str, str]:
     """Versions of the project and of the packages that its numbers depend on."""
-    packages = ("torch", "torchvision", "lightning", "numpy")
+    packages = ("torch", "torchvision", "lightning", "torchmetrics", "numpy")
     return {"seglab": src.__version__, **{name: version(name) for name in packages}}
 
 
