@@ -3,17 +3,53 @@
 import ctypes
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # mallopt(3)
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _BLOCK = 2**30  # bytes; larger ones still come from the system and go back to it
 _CHOSEN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def usable_cores() -> int:
-    """Number of processor cores for this process: those of its CPU affinity if the system tells it, else all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of processor cores for this process: what its CPU affinity and its control groups leave, else all."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([there, *_cores_of_control_groups()]))
+
+
+def _cores_of_control_groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> Iterator[int]:
+    """Cores that the limits of a container or a job allow, rounded up, including the groups around it."""
+    for folder, version in _control_groups("cpu", root, own):
+        try:
+            if version == 2:
+                quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
+            else:
+                quota, period = (
+                    (folder / f"cpu.cfs_{name}_us").read_text(encoding="utf-8").strip() for name in ("quota", "period")
+                )
+            if quota.isdigit():  # else "max" or -1: no limit
+                yield -(-int(quota) // int(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+
+
+def _control_groups(controller: str, root: Path, own: Path) -> Iterator[tuple[Path, int]]:
+    """The folders of this process's control groups for a controller, from the inside out, each with its version."""
+    try:
+        lines = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in lines:
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = root / controller if controllers else root
+        inner = top / path.lstrip("/")
+        for folder in (inner, *inner.parents):
+            yield folder, 1 if controllers else 2
+            if folder == top:
+                break
 
 
 def processor_name() -> str:
@@ -36,39 +72,31 @@ def free_memory() -> int:
     return min([free, *_left_by_control_groups()])
 
 
-def _left_by_control_groups(
-    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> Iterator[int]:
+def _left_by_control_groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> Iterator[int]:
     """Bytes that the limits of a container or a job still leave, including the limits of the groups around it.
 
     Memory that caches files counts as free: the system can take it back.
     """
-    try:
-        groups = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return
-    for _, controllers, path in groups:
-        if controllers not in ("", "memory"):
-            continue
-        top, limit, used, cached = (  # version 2 and version 1 of control groups
-            (root, "memory.max", "memory.current", "inactive_file")
-            if controllers == ""
-            else (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        )
-        inner = top / path.lstrip("/")
-        for folder in (inner, *inner.parents):
-            try:
-                most, taken = ((folder / name).read_text(encoding="utf-8").strip() for name in (limit, used))
-                statistics = dict(
-                    line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-                )
-            except (OSError, ValueError):
-                most = "max"
+    names = {1: ("limit_in_bytes", "usage_in_bytes", "total_inactive_file"), 2: ("max", "current", "inactive_file")}
+    for folder, version in _control_groups("memory", root, own):
+        limit, used, cached = names[version]
+        try:
+            most, taken = ((folder / f"memory.{name}").read_text(encoding="utf-8").strip() for name in (limit, used))
+            statistics = dict(
+                line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+            )
             if most.isdigit():
-                files = int(statistics.get(cached, 0))
-                yield max(0, int(most) - int(taken) + files)
-            if folder == top:
-                break
+                yield max(0, int(most) - int(taken) + int(statistics.get(cached, 0)))
+        except (OSError, ValueError):
+            continue
+
+
+def free_shared_memory() -> int | None:
+    """Bytes free in /dev/shm, through which processes hand each other tensors; None on systems without it."""
+    try:
+        return shutil.disk_usage("/dev/shm").free
+    except OSError:
+        return None
 
 
 def keep_freed_memory() -> None:

@@ -1,5 +1,6 @@
 """Out-of-memory errors as one sentence: which image was too large, and what needs less memory."""
 
+import gc
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +9,21 @@ import torch
 
 from src.core.errors import InputError
 
-_WORDS = ("allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_WORDS = (
+    *("allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+    *("could not create a primitive", "could not execute a primitive"),  # of oneDNN, on CPUs
+)
+_SHARED = ("unable to allocate shared memory", "unable to mmap", "unable to write to file </torch_", "Bus error")
 
 
 @contextmanager
 def memory_for_scoring() -> Iterator[None]:
-    """Turn an out-of-memory error on a single image into a message: its name, and what needs less memory."""
+    """Turn an out-of-memory error on a single image, or the loss of a data worker, into a message on what helps."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if lost := _worker_lost(error):
+            raise InputError(lost) from None
         image = image_scored(error) if is_memory(error) else None
         if image is None:
             raise
@@ -26,18 +33,53 @@ def memory_for_scoring() -> Iterator[None]:
         ) from None
 
 
-def is_memory(error: RuntimeError) -> bool:
-    """Whether the error means that memory ran out; CPUs and Apple's GPUs have no error class for it."""
+def is_memory(error: BaseException) -> bool:
+    """Whether the error means that memory ran out; CPUs and Apple's GPUs have no error class of torch for it."""
     text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(words in text for words in _WORDS)
+    named = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return named or (isinstance(error, RuntimeError) and any(words in text for words in _WORDS))
 
 
-def image_scored(error: RuntimeError) -> str | None:
+def forget_locals(error: BaseException) -> None:
+    """Free what the functions held that an error ended: the tensors of a failed step live as long as its traceback."""
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+        one.__traceback__ = None
+    gc.collect()
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, and those that led to it."""
+    before = error.__cause__ or error.__context__
+    return [error, *(_chain(before) if before is not None else [])]
+
+
+def _worker_lost(error: BaseException) -> str | None:
+    """A message, if the error means that a process that loads data has died or found no shared memory."""
+    text = "; ".join(map(str, _chain(error)))
+    if "DataLoader worker" not in text:
+        return None
+    if any(words in text for words in _SHARED):
+        return (
+            "a data worker found no room in /dev/shm, through which data workers hand over their images; use fewer "
+            "(trainer.workers=1, or 0 for none), or give more room (in Docker: --shm-size=8g)."
+        )
+    if "killed by signal" in text or "exited unexpectedly" in text:
+        reason = text.partition("is killed by signal: ")[2].partition(".")[0] or "it ended by itself"
+        return (
+            f"a data worker was lost ({reason}); most often the system ends one because memory is short: use fewer "
+            "(trainer.workers=1, or 0 for none) or trainer.cache=0, and start the same command again."
+        )
+    return None
+
+
+def image_scored(error: BaseException) -> str | None:
     """Id and size of the image that was validated or scored when the error came; None during training steps."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        step, local = frame.f_code.co_name, frame.f_locals
-        ours = "batch" in local  # Lightning has functions of these names, too
-        if ours and step in ("validation_step", "test_step", "predict_step"):
-            height, width = local["batch"]["mask"].shape[-2:]
-            return f"image {', '.join(local['batch']['id'])} ({height} x {width} px)"
+        if frame.f_code.co_name not in ("validation_step", "test_step", "predict_step"):
+            continue  # without a look at its variables: the look would keep them
+        batch = frame.f_locals.get("batch")
+        if isinstance(batch, dict):  # ours; Lightning has functions of these names, too
+            height, width = batch["mask"].shape[-2:]
+            return f"image {', '.join(batch['id'])} ({height} x {width} px)"
     return None

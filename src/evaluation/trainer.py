@@ -19,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch.nn.parallel import DistributedDataParallel
 
+from src.core.memory import memory_for_scoring
 from src.evaluation.hardware import Hardware
 from src.models.checkpoint import WholeFiles
 
@@ -52,7 +53,8 @@ def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator
         **options,
     )
     try:
-        yield trainer
+        with memory_for_scoring():
+            yield trainer
     except BaseException:
         end_started(trainer.strategy.launcher)
         raise

@@ -7,7 +7,8 @@ import torch
 
 from src.core import processes
 from src.core.errors import InputError
-from src.core.memory import image_scored, is_memory, memory_for_scoring
+from src.core.machine import give_back_freed_memory
+from src.core.memory import forget_locals, image_scored, is_memory, memory_for_scoring
 from src.training.task import SegmentationTask
 
 
@@ -24,15 +25,17 @@ def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate
     with memory_for_scoring():
         try:
             yield
+            return
         except RuntimeError as error:
             if not is_memory(error) or image_scored(error):
                 raise
-            error.__traceback__ = None  # the traceback holds the tensors of the step
-            most = f"out of memory with {batch_size} images per step on one device"
-            if processes.count() > 1:  # all would have to try, so half is only a guess
-                raise InputError(f"{most}; try half as many with recipe.batch_size.") from None
-            fits = _largest(task, batch_size // 2, crop)
-            raise InputError(f"{most}{_advice(fits, batch_size * accumulate)}") from None
+            forget_locals(error)
+            stuck = _is_stuck(error)
+        most = f"out of memory with {batch_size} images per step on one device"
+        if processes.count() > 1 or stuck:  # all processes would have to try, so half is only a guess
+            raise InputError(f"{most}; try half as many with recipe.batch_size.")
+        fits = _largest(task, batch_size // 2, crop)
+        raise InputError(f"{most}{_advice(fits, batch_size * accumulate)}")
 
 
 def _advice(fits: int, images: int) -> str:
@@ -51,15 +54,31 @@ def _largest(task: SegmentationTask, batch_size: int, crop: int) -> int:
         try:
             _try_step(task, batch_size, crop)
             return batch_size
-        except RuntimeError:
-            batch_size //= 2
+        except RuntimeError as error:
+            if not is_memory(error):
+                raise
+            if _is_stuck(error) and batch_size >= 4:
+                raise InputError(
+                    f"out of memory with {batch_size} images per step on one device, and with more; try half as many "
+                    "with recipe.batch_size."
+                ) from None
+            forget_locals(error)
+        batch_size //= 2
     return 0
+
+
+def _is_stuck(error: RuntimeError) -> bool:
+    """Whether no later step can be tried: on CPUs, oneDNN fails for ever in a thread in which it has failed."""
+    return "a primitive" in str(error)
 
 
 def _try_step(task: SegmentationTask, batch_size: int, crop: int) -> None:
     """Allocate the memory that a step needs."""
     device = task.trainer.strategy.root_device
     task.zero_grad(set_to_none=True)
+    for optimizer in task.trainer.optimizers:
+        optimizer.state.clear()  # the training is over, and its state would count twice
+    give_back_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     task.to(device)  # when a training fails, Lightning moves the task off the device

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -79,12 +80,17 @@ class Greedy(torch.nn.Module):
         self.layer = torch.nn.Conv2d(3, 4, 1)
         self.device = torch.device("cpu")
         precision, strategy = SimpleNamespace(train_step_context=nullcontext), SimpleNamespace(root_device=self.device)
-        self.trainer = SimpleNamespace(precision_plugin=precision, strategy=strategy)
+        self.optimizer = torch.optim.Adam(self.parameters())
+        self.trainer = SimpleNamespace(precision_plugin=precision, strategy=strategy, optimizers=[self.optimizer])
+        self.alive = []  # weak references to what a step makes
 
     def forward(self, image):
-        if len(image) > self.most:
+        held = sum(len(made()) for made in self.alive if made() is not None)
+        made = self.layer(image)
+        self.alive.append(weakref.ref(made))
+        if len(image) + held > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return self.layer(image)
+        return made
 
     def loss(self, logits, target):
         return {"loss": torch.nn.functional.cross_entropy(logits, target)}
@@ -92,12 +98,30 @@ class Greedy(torch.nn.Module):
 
 @pytest.mark.parametrize(
     ("most", "says"),
-    [(7, r"16 images per .*; 4 fit: recipe.batch_size=4 .*recipe.accumulate=8"), (1, "smaller .*crop")],
+    [(8, r"16 images per .*; 8 fit: recipe.batch_size=8 .*recipe.accumulate=4"), (1, "smaller .*crop")],
 )
 def test_out_of_memory_says_how_many_fit(most, says):
     task = Greedy(most)
+    task.loss(task(torch.zeros(1, 3, 8, 8)), torch.zeros(1, 8, 8, dtype=torch.int64))["loss"].backward()
+    task.optimizer.step()
     with pytest.raises(InputError, match=says), memory_for(task, batch_size=16, crop=8, accumulate=2):
-        task(torch.zeros(16, 3, 8, 8))
+        training_step(task, torch.zeros(16, 3, 8, 8))
+    assert not task.optimizer.state
+
+
+def training_step(task, image):
+    """A step that fails inside others, each of which holds a part of it, as Lightning's loops do."""
+    features = task.layer(image)
+    task.alive.append(weakref.ref(features))
+    try:
+        task(image)
+    except RuntimeError as error:
+        raise torch.OutOfMemoryError("CUDA out of memory.") from error
+
+
+def test_where_no_step_can_be_tried_half_is_proposed():
+    with pytest.raises(InputError, match="try half"), memory_for(Greedy(9), batch_size=16, crop=8, accumulate=1):
+        raise RuntimeError("could not create a primitive")
 
 
 def test_other_errors_are_left_alone():
