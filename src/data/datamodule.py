@@ -136,18 +136,27 @@ class SegmentationDataModule(pl.LightningDataModule):
         """
         ids = self.ids("train")
         if len(ids) < self.batch_size:
-            raise InputError(
-                f"recipe.batch_size={self.batch_size}: the training list '{self.lists['train'][0]}' of {self.root} has "
-                f"{len(ids)} images and an incomplete batch is dropped; use recipe.batch_size={len(ids)} or less."
-            )
+            raise InputError(self._too_few(len(ids)))
         if self.started is None:
             self.started = self._started()
         return DataLoader(
             TrainSet(self._reader(), ids, self.augment, seed=self.seed),
             batch_size=self.batch_size // processes.count(),
             sampler=EpochSampler(len(ids), batch_size=self.batch_size, seed=self.seed, epoch=self._epoch),
-            **self._loading(),
+            **self._loading(len(ids) // self.batch_size),
         )
+
+    def _too_few(self, count: int) -> str:
+        """What to do if the training list has fewer images than a batch."""
+        name, limit = self.lists["train"]
+        few = f"recipe.batch_size={self.batch_size}: the training list '{name}' of {self.root} has {count} images"
+        if limit is not None:
+            few += f" up to data.train_limit={limit}"
+        share = processes.count()
+        possible = count // share * share
+        if possible < max(2, share):
+            return f"{few}, and a training step needs at least {max(2, share)}; give more images."
+        return f"{few} and an incomplete batch is dropped; use recipe.batch_size={possible} or less."
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Whole validation images, one by one, each at its own size; each process gets a different part."""
@@ -160,13 +169,14 @@ class SegmentationDataModule(pl.LightningDataModule):
         if len(ids) < processes.count():
             raise InputError(f"{processes.count()} processes share {len(ids)} val images: use fewer (trainer.devices).")
         loader = self.whole_images(ids)
-        if self.workers > 0:
+        if loader.num_workers > 0:
             iter(loader)
         return loader
 
     def whole_images(self, ids: Sequence[str]) -> DataLoader[dict[str, Any]]:
         """A loader of whole images with these ids; a process may get none."""
-        return DataLoader(self.samples(ids[processes.rank() :: processes.count()]), batch_size=1, **self._loading())
+        own = ids[processes.rank() :: processes.count()]
+        return DataLoader(self.samples(own), batch_size=1, **self._loading(len(own)))
 
     def samples(self, ids: Sequence[str]) -> EvalSet:
         """The samples with these ids, without batches and workers."""
@@ -188,9 +198,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         return int(progress.processed)
 
-    def _loading(self) -> Mapping[str, Any]:
-        return {
-            "num_workers": self.workers,
-            "pin_memory": self.pin_memory,
-            "persistent_workers": self.workers > 0,
-        }
+    def _loading(self, batches: int) -> Mapping[str, Any]:
+        """Options of a loader; more workers than batches would have nothing to do."""
+        workers = min(self.workers, batches)
+        return {"num_workers": workers, "pin_memory": self.pin_memory, "persistent_workers": workers > 0}

@@ -29,9 +29,12 @@ from src.scoring.scorer import VariantScorer
 from src.scoring.variants import Variant
 
 
-def hardware(config: DictConfig) -> Hardware:
-    """The machine's hardware, with the config's choices; on a CPU, also sets the memory allocator."""
-    found = detect(config.trainer, jobs=config.get("jobs", 1))
+def hardware(config: DictConfig, *, batch: int = 0) -> Hardware:
+    """The machine's hardware, with the config's choices; on a CPU, also sets the memory allocator.
+
+    `batch`: as for `detect`.
+    """
+    found = detect(config.trainer, jobs=config.get("jobs", 1), batch=batch)
     if found.device == "cpu":
         keep_freed_memory()
     return found

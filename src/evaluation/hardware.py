@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from src.core.errors import InputError
-from src.core.machine import free_memory, usable_cores
+from src.core.machine import free_memory, free_shared_memory, usable_cores
+
+IMAGE = 4 * 2**20  # bytes of a whole image with its mask, for which a megapixel is taken
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Hardware:
         workers: processes that load images, for each device.
         cores: processor cores for CRFs, for each device.
         cache: bytes of decoded images that may stay in memory, for each device.
+        note: why there are fewer workers than usual, for the line.
     """
 
     accelerator: str
@@ -33,6 +36,7 @@ class Hardware:
     workers: int
     cores: int
     cache: int
+    note: str = ""
 
     @property
     def processes(self) -> int:
@@ -51,10 +55,12 @@ class Hardware:
         )
         norm = "joined over the GPUs" if self.device == "cuda" else "separate in each process (SyncBN needs GPUs)"
         joined = f"; BatchNorm {norm}" if self.processes > 1 else ""
-        return f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{joined}"
+        return (
+            f"{several}{self.accelerator}, {self.precision}, {layout}, {self.workers} data workers{self.note}{joined}"
+        )
 
 
-def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
+def detect(chosen: Any, *, jobs: int = 1, batch: int = 0) -> Hardware:
     """Replace "auto" and None by choices that fit the machine.
 
     bfloat16 autocast if the hardware computes in it (CUDA compute capability 8, AMX, AVX512-BF16); channels-last if
@@ -63,9 +69,10 @@ def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
     Args:
         chosen: the config group `trainer`.
         jobs: number of trainings that run at a time and share the memory.
+        batch: bytes of the images and masks of a training step, over all devices; 0: nothing is trained.
 
     Raises:
-        InputError: the config asks for a device that does not exist.
+        InputError: the config asks for a device that does not exist, or for more data workers than have room.
     """
     accelerator, precision = chosen.accelerator, chosen.precision
     if accelerator == "auto":
@@ -84,13 +91,44 @@ def detect(chosen: Any, *, jobs: int = 1) -> Hardware:
         precision = "bf16-mixed" if _has_bf16(accelerator) else "32-true"
     channels_last = precision != "32-true" if chosen.channels_last is None else bool(chosen.channels_last)
     cores = max(1, usable_cores() // devices)
-    workers = chosen.workers
-    if workers is None:
-        workers = min(8, cores) if is_cuda else min(2, cores - 1)
+    usual, each = min(8, cores) if is_cuda else min(2, cores - 1), batch // (devices * int(chosen.nodes))
+    workers, note = _workers(chosen.workers, usual, sharing=devices * jobs, batch=each)
     cache = free_memory() // (3 * jobs) if chosen.cache == "auto" else int(float(chosen.cache) * 1e9)
     return Hardware(
-        accelerator, precision, channels_last, devices, int(chosen.nodes), workers, cores=cores, cache=cache // devices
+        *(accelerator, precision, channels_last, devices, int(chosen.nodes), workers),
+        cores=cores,
+        cache=cache // devices,
+        note=note,
     )
+
+
+def _workers(chosen: int | None, usual: int, *, sharing: int, batch: int) -> tuple[int, str]:
+    """Number of data workers for each device, and why they are fewer than usual.
+
+    Workers hand over their images through /dev/shm, of which Docker gives 64 MB by default. If it is full, the system
+    ends them. Each of them holds two batches that wait for a training step, and two images that wait for validation.
+
+    Args:
+        chosen: by the config; None: as many as usual, or as there is room for.
+        usual: for this machine.
+        sharing: processes that share /dev/shm.
+        batch: bytes of the images and masks of a training step on one device.
+
+    Raises:
+        InputError: there is no room for the chosen number.
+    """
+    free = free_shared_memory()
+    wanted = usual if chosen is None else chosen
+    if free is None or wanted == 0:
+        return wanted, ""
+    each = 2 * (batch + IMAGE)
+    room = max(0, free // sharing - batch) // each  # one batch more: the one that is trained on
+    if wanted <= room:
+        return wanted, ""
+    told = f"/dev/shm has {free / 1e6:.0f} MB free, and each data worker needs {sharing * each / 1e6:.0f}"
+    if chosen is None:
+        return room, f" ({told}; in Docker, --shm-size=8g gives more)"
+    raise InputError(f"trainer.workers={chosen}: {told}; use trainer.workers={room}, or in Docker --shm-size=8g.")
 
 
 def _devices(chosen: Any, *, is_cuda: bool) -> int:

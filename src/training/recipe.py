@@ -19,7 +19,8 @@ from src.training.task import SegmentationTask, mode_of
 
 def training_hardware(config: DictConfig) -> Hardware:
     """The machine's hardware; raises InputError if its processes cannot share a batch."""
-    found, size = build.hardware(config), config.recipe.batch_size
+    size, crop = config.recipe.batch_size, config.recipe.augment.crop
+    found = build.hardware(config, batch=size * crop * crop * 4)  # bytes: red, green, blue, mask
     least = 1 if found.device == "cuda" else 2  # on CPUs, BatchNorm is not joined over processes
     if found.processes > 1 and (size % found.processes or size // found.processes < least):
         raise InputError(

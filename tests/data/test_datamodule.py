@@ -1,26 +1,39 @@
 import multiprocessing
 
+import pytest
+
+from src.core.errors import InputError
 from src.data.datamodule import SegmentationDataModule
 from src.data.sources.shapes.dataset import prepare
 from src.data.transforms import Augment
 
 
-def test_workers_that_validate_start_before_the_training_and_stay(tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    return prepare(tmp_path, seed=0, train=2, val=5, height=64, width=64)
+
+
+def module(folder, **options):
+    """Two training images and five for validation."""
+    usual = {
+        "prepare": lambda root: folder,
+        "root": folder,
+        "lists": {"train": ("train", None), "val": ("val", None)},
+        "left_out": {},
+        "augment": Augment(crop=32, scale=(1, 1), flip=0, jitter={}, squash=False),
+        "batch_size": 2,
+        "protocol": "voc",
+        "workers": 2,
+        "pin_memory": False,
+        "cache": 0,
+        "seed": 0,
+    }
+    return SegmentationDataModule(**usual | options)
+
+
+def test_workers_that_validate_start_before_the_training_and_stay(folder):
     """What is forked later copies each page that a training writes next."""
-    folder = prepare(tmp_path, seed=0, train=2, val=5, height=64, width=64)
-    data = SegmentationDataModule(
-        prepare=lambda root: folder,
-        root=tmp_path,
-        lists={"train": ("train", None), "val": ("val", None)},
-        left_out={},
-        augment=Augment(crop=32, scale=(1, 1), flip=0, jitter={}, squash=False),
-        batch_size=2,
-        protocol="voc",
-        workers=2,
-        pin_memory=False,
-        cache=0,
-        seed=0,
-    )
+    data = module(folder)
     before = {child.pid for child in multiprocessing.active_children()}
     data.train_dataloader()
     workers = {child.pid for child in multiprocessing.active_children()} - before
@@ -29,3 +42,24 @@ def test_workers_that_validate_start_before_the_training_and_stay(tmp_path):
     for _ in range(2):
         assert [batch["id"] for batch in loader] == [[image_id] for image_id in data.ids("val")]
         assert {child.pid for child in multiprocessing.active_children()} - before == workers
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 3")  # the machine may have fewer cores
+def test_no_more_workers_start_than_there_are_batches(folder):
+    data = module(folder, workers=1000, val_limit=3)
+    before = len(multiprocessing.active_children())
+    assert data.train_dataloader().num_workers == 1
+    assert len(multiprocessing.active_children()) - before == data.val_dataloader().num_workers == 3
+    assert data.whole_images([]).num_workers == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"batch_size": 4}, "has 2 images and .*use recipe.batch_size=2 or less"),
+        ({"train_limit": 1}, "has 1 images up to data.train_limit=1, and a training step needs at least 2; give more"),
+    ],
+)
+def test_the_advice_for_too_few_images_is_possible(folder, options, says):
+    with pytest.raises(InputError, match=says):
+        module(folder, **options).train_dataloader()
