@@ -49,7 +49,10 @@ def opens_text_in_the_locale(call):
         modes = [ast.unparse(word) for word in call.args[0 if is_method else 1 :]] or ["'r'"]
         text = re.fullmatch(r"'[rwxa+t]+'", given.get("mode", modes[0])) is not None
     else:
-        text = name in ("read_text", "write_text", "fdopen") or given.get("text") == "True"
+        ours = name == "read_text" and not is_method  # of `src.core.files`: always UTF-8
+        is_binary = name == "fdopen" and "b" in ast.unparse(call.args[-1])
+        named = name in ("read_text", "write_text", "fdopen") and not ours and not is_binary
+        text = named or given.get("text") == "True"
     return text and "encoding" not in given
 
 

@@ -12,8 +12,7 @@ from src.core import processes
 from src.core.errors import InputError
 from src.data.cache import PixelCache
 from src.data.datasets import EpochSampler, EvalSet, Reader, TrainSet
-from src.data.folder import VOCFolder
-from src.data.splits import Lists, Splits
+from src.data.folder import Lists, Splits, VOCFolder
 from src.data.transforms import Augment
 
 

@@ -1,15 +1,19 @@
-"""A folder in VOC's layout: the ids in a list, and how an image and its mask are read."""
+"""A folder in VOC's layout: the ids in its lists, which of them are used, and how an image and its mask are read."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from omegaconf import DictConfig
 
 from src.core.errors import InputError
 from src.data.classes import UInt8Array
 from src.data.decoding import FileInputError, image_size, read_bytes, read_labels, read_rgb
 
+Lists = Mapping[str, tuple[str, "int | None"]]
 LIST_BYTES = 2**26  # of a list of ids: three million of them
 
 
@@ -131,3 +135,38 @@ class VOCFolder:
 def _is_id(text: str) -> bool:
     """Whether a text can be the name of a file without its ending: nothing that leads elsewhere or cannot be shown."""
     return text.isprintable() and text not in (".", "..") and not set(text) & set("/\\ ") and len(text.encode()) <= 250
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The lists of a data set.
+
+    Attributes:
+        folder: where the data is.
+        lists: "train" and "val" to a list, see `VOCFolder.ids`, and a number: only the first so many ids; None: all.
+        left_out: per tuned preset, the images it was tuned on; they are left out of val.
+    """
+
+    folder: VOCFolder
+    lists: Lists
+    left_out: Mapping[str, frozenset[str]]
+
+    def ids(self, split: str) -> list[str]:
+        """Ids of "train" or "val" within the limit; val without the images that are left out."""
+        name, limit = self.lists[split]
+        found = self.folder.ids(name)[:limit]
+        if split == "train":
+            return found
+        kept = [image for image in found if not any(image in tuned for tuned in self.left_out.values())]
+        if found and not kept:
+            raise InputError(f"crf={', '.join(self.left_out)}: was tuned on all of '{name}'; none is left to score.")
+        return kept
+
+    def fingerprint(self, split: str) -> str:
+        """A hash of ids and file sizes; it shows whether two runs saw the same data."""
+        return self.folder.fingerprint(self.ids(split))
+
+
+def lists_of(data: DictConfig) -> Lists:
+    """The lists that the group `data` of a config names."""
+    return {"train": (data.train_list, data.train_limit), "val": (data.val_list, data.val_limit)}

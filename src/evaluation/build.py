@@ -15,8 +15,8 @@ from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
+from src.data.folder import lists_of
 from src.data.sources.table import source_of
-from src.data.splits import lists_of
 from src.data.transforms import Augment
 from src.evaluation.hardware import Hardware, detect
 from src.evaluation.tasks import ScoringTask

@@ -1,6 +1,6 @@
 """The run folder of a config, and the state of the run in it. Imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +8,9 @@ from omegaconf import DictConfig
 
 from src.core.compose import read_config
 from src.core.errors import InputError
-from src.data.splits import found_splits
+from src.core.files import only_reading
+from src.data.folder import Splits, VOCFolder, lists_of
+from src.data.sources.table import source_of
 from src.runs.config_hash import evaluation_name, identity, training_identity
 from src.runs.folder import RunFolder
 from src.scoring.presets import tuned_on
@@ -69,9 +71,18 @@ def _refuse_remains(folder: RunFolder) -> None:
 def _refuse_changed_data(config: DictConfig, folder: RunFolder) -> None:
     """Raise InputError if the data of a finished run is there, but no longer the same."""
     before = folder.read_results().get("fingerprint", {})
-    splits = found_splits(config.data, tuned_on(config))
+    splits = _found_splits(config.data, tuned_on(config))
     if splits is not None and (changed := [name for name in before if splits.fingerprint(name) != before[name]]):
         raise InputError(changed_data(folder.path, changed))
+
+
+def _found_splits(data: DictConfig, left_out: Mapping[str, frozenset[str]]) -> Splits | None:
+    """The lists of the data that a config names, if it is already there; nothing is made or downloaded."""
+    try:
+        path = only_reading(source_of(data))(root=Path(data.root))
+    except InputError:
+        return None
+    return Splits(VOCFolder(path), lists_of(data), left_out)
 
 
 def changed_data(where: Path, splits: Iterable[str]) -> str:

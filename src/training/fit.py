@@ -149,7 +149,7 @@ def _check_disk(config: DictConfig, task: SegmentationTask, folder: RunFolder) -
     one = weights + states * trained + (weights if recipe.ema is not None else 0)
     there = sum(path.stat().st_size for path in (folder.best, folder.last) if path.exists())
     check_room(folder.path, max(one, 3 * one - there), "two checkpoints")  # and the next one, before it replaces one
-    get_console().print(f"disk        two checkpoints of about {megabytes(one)}", highlight=False)
+    get_console().print(f"disk        two checkpoints of about {megabytes(one)}", highlight=False, markup=False)
 
 
 def tell(ended: dict[str, Any], console: Console) -> None:

@@ -46,18 +46,24 @@ def test_workers_that_validate_start_before_the_training_and_stay(folder):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3")  # the machine may have fewer cores
 def test_no_more_workers_start_than_there_are_batches(folder):
-    data = module(folder, workers=1000, val_limit=3)
+    data = module(folder, workers=1000, lists={"train": ("train", None), "val": ("val", 3)})
     before = len(multiprocessing.active_children())
     assert data.train_dataloader().num_workers == 1
     assert len(multiprocessing.active_children()) - before == data.val_dataloader().num_workers == 3
     assert data.whole_images([]).num_workers == 0
 
 
+ONE = {"lists": {"train": ("train", 1), "val": ("val", None)}}
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"batch_size": 4}, "has 2 images and .*use recipe.batch_size=2 or less"),
-        ({"train_limit": 1}, "has 1 images up to data.train_limit=1, and a training step needs at least 2; give more"),
+        (
+            {"lists": {"train": ("train", 1), "val": ("val", None)}},
+            "has 1 images up to data.train_limit=1, and a training step needs at least 2; give more",
+        ),
     ],
 )
 def test_the_advice_for_too_few_images_is_possible(folder, options, says):

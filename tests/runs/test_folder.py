@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.core.errors import InputError
-from src.core.files import replacing
+from src.core.files import replacing, write_json
 from src.runs.folder import RunFolder
 from src.runs.state import identity, resume_path, state, training_identity
 
@@ -83,7 +83,10 @@ def test_a_folder_of_another_config_is_neither_shown_nor_mixed(tmp_path):
     assert state(config(), folder) == "new"
     folder.last.touch()
     assert state(config(), folder) == "unfinished"
-    folder.results.write_text("{}")
+    write_json(
+        folder.results,
+        {"data": "d", "protocol": "voc", "images": 1, "variants": {"none": {"miou": 0, "pixel_accuracy": 0}}},
+    )
     assert state(config(logger="wandb"), folder) == "done"
     assert state(config(variants={"other": {}}), folder) == "trained"
     with pytest.raises(InputError, match="another config"):
