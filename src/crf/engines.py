@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from src.core.errors import InputError
+from src.core.memory import forget_locals, is_memory
 from src.crf import pydensecrf
 from src.crf.model import DenseCRF, FloatArray, Image, readonly
 
@@ -19,7 +21,7 @@ class Engine(Protocol):
 
     Attributes:
         device: of the probabilities that it takes and gives.
-        batch: how many images it takes at a time.
+        batch: how many images it takes at a time; may become less if memory is short.
         ahead: how many batches may be under way while the caller goes on; 0: the caller waits for each batch.
         busy: seconds that CRFs have run so far, of all processes together.
     """
@@ -75,10 +77,12 @@ class NumbaEngine:
         if not meanfield.is_compiled():
             print("compiling the dense CRF for this processor: about ten seconds, once", file=sys.stderr, flush=True)
         started, torchs = time.perf_counter(), torch.get_num_threads()
-        found = [
-            [torch.from_numpy(q) for q in meanfield.infer(readonly(p.numpy()), image, models, threads=self.threads)]
-            for p, image in zip(probs, rgb, strict=True)
-        ]
+        (one,), (image,) = probs, rgb
+        try:
+            answers = meanfield.infer(readonly(one.numpy()), image, models, threads=self.threads)
+        except MemoryError:
+            raise _too_large(image, "run fewer jobs at a time, or trainer.cache=0") from None
+        found = [[torch.from_numpy(q) for q in answers]]
         torch.set_num_threads(torchs)  # Numba and torch share OpenMP: Numba has set this thread's count to all cores
         self.busy += time.perf_counter() - started
         return found
@@ -86,6 +90,11 @@ class NumbaEngine:
     def close(self, *, cancel: bool) -> None:
         """See `Engine`."""
         self._executor.shutdown(cancel_futures=cancel)
+
+
+def _too_large(image: Image, way_out: str) -> InputError:
+    height, width = image.shape[:2]
+    return InputError(f"out of memory: the dense CRF of a single image of {height} x {width} px; {way_out}.")
 
 
 class _AtOnce(Executor):
@@ -102,7 +111,7 @@ class _AtOnce(Executor):
 
 
 class TorchEngine:
-    """Our CRF in torch, on any device: a batch of images at a time; the tensors stay on the device.
+    """Our CRF in torch, on any device: a batch of images at a time, or fewer if memory is short.
 
     It has its own thread, and on a GPU its own stream, so the network can go on meanwhile. Settings of the caller's
     thread, such as autocast, do not apply there: it computes in float32.
@@ -130,17 +139,32 @@ class TorchEngine:
     def _run(
         self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF], caller: "torch.cuda.Stream | None"
     ) -> list[list[Tensor]]:
-        from src.crf.gpu import infer
-
         started = time.perf_counter()
         with torch.cuda.stream(self._stream):
-            found = infer(probs, rgb, models)
+            found = self._infer(probs, rgb, models)
         if self._stream is not None and caller is not None:
             for q in (q for image in found for q in image):
                 q.record_stream(caller)  # its memory is not reused before the caller's stream is done with it
             self._stream.synchronize()
         self.busy += time.perf_counter() - started
         return found
+
+    def _infer(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
+        """The answers for a batch; if memory runs out, those of its halves, and later batches are as small."""
+        from src.crf import gpu
+
+        try:
+            return gpu.infer(probs, rgb, models)
+        except RuntimeError as error:
+            if not is_memory(error):
+                raise
+            forget_locals(error)
+        if len(probs) == 1:
+            raise _too_large(rgb[0], "crf.engine=numba needs only main memory, and less of it")
+        gpu.forget()
+        half = len(probs) // 2
+        self.batch = min(self.batch, half)
+        return self._infer(probs[:half], rgb[:half], models) + self._infer(probs[half:], rgb[half:], models)
 
     def close(self, *, cancel: bool) -> None:
         """See `Engine`."""

@@ -118,6 +118,12 @@ def _spatial(batch: _Batch, sigma: float) -> _Filter:
     return _filter(features.to(batch.device), batch)
 
 
+def forget() -> None:
+    """Free the lattices that are kept for later batches."""
+    _spatial.cache_clear()
+    torch.cuda.empty_cache()
+
+
 def _filter(features: Tensor, batch: _Batch) -> _Filter:
     """Lattice of features (d, N) float32, in units of their standard deviations."""
     d, points = features.shape

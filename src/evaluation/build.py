@@ -110,7 +110,10 @@ def compile_ahead(config: DictConfig, machine: Hardware) -> None:
 
 def engine(config: DictConfig, machine: Hardware) -> Engine:
     """The engine that runs the CRFs."""
-    return ENGINES[config.crf.engine](machine.device, machine.cores)
+    made = ENGINES[config.crf.engine](machine.device, machine.cores)
+    if made.batch > 1 and (batch := config.crf.get("batch")) is not None:
+        made.batch = batch
+    return made
 
 
 def versions() -> dict[str, str]:

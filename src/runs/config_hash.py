@@ -34,6 +34,9 @@ def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
     kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
     kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
     kept["data"]["prepare"] = {k: v for k, v in content["data"].get("prepare", {}).items() if k not in _ADDRESSES}
+    for crf in (kept.get("crf"), *(variant.get("crf") for variant in (kept.get("variants") or {}).values() if variant)):
+        if isinstance(crf, dict):
+            crf.pop("batch", None)  # how many images an engine takes at a time
     kept["plugins"] = sorted((content.get("plugins") or {}).values())  # by their content, not their path
     return kept
 

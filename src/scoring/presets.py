@@ -14,7 +14,7 @@ from src.core.names import CONF
 from src.crf.model import CRFParameters
 
 FOLDER = CONF / "crf"
-OPTIONAL = {"engine": "auto", "tuned": None}  # what a preset's file may leave out
+OPTIONAL = {"engine": "auto", "batch": None, "tuned": None}  # what a preset's file may leave out
 PARAMETERS = tuple(field.name for field in fields(CRFParameters))
 
 

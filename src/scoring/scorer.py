@@ -127,7 +127,7 @@ class VariantScorer:
         device = self.engine.device
         image.probs = {key: value.to(device) for key, value in image.probs.items()}
         self._waiting.append(image)
-        if len(self._waiting) == self.engine.batch:
+        if len(self._waiting) >= self.engine.batch:  # an engine that is short of memory takes fewer
             self._submit()
         while len(self._running) > self.engine.ahead:
             self._collect()

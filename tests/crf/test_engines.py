@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from src.core.errors import InputError
 from src.crf.engines import ENGINES
-from tests.conftest import HANGS, environment
+from src.evaluation import build
+from src.runs.checks.commands import check_crf
+from tests.conftest import CPU, HANGS, config, environment
 from tests.conftest import warm_run as run
 from tests.crf.conftest import model, scene
 
@@ -73,3 +76,61 @@ def test_the_reference_serves_the_command(tmp_path):
 
     done = run("train", *TINY, "recipe.epochs=0", "crf.engine=pydensecrf", "name=reference", cwd=tmp_path)
     assert "crf_raw_fill" in done.stdout
+
+
+@pytest.fixture
+def scarce(monkeypatch):
+    """Memory for two images at a time; holds the sizes of the batches that were tried."""
+    from src.crf import gpu
+
+    whole, tried = gpu.infer, []
+
+    def infer(probs, rgb, models):
+        tried.append(len(probs))
+        if len(probs) > infer.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return whole(probs, rgb, models)
+
+    infer.most = 2
+    monkeypatch.setattr(gpu, "infer", infer)
+    return infer, tried, whole
+
+
+def test_a_batch_that_does_not_fit_is_halved_with_the_same_answers(scarce):
+    infer, tried, whole = scarce
+    engine = ENGINES["torch"]("cpu", 1)
+    probs, rgb = [torch.from_numpy(p) for p, _ in SCENES * 3], [image for _, image in SCENES * 3]
+    models = [model(), model("normalized", iterations=2)]
+    found = engine.submit(probs[:5], rgb[:5], models).result()
+    assert tried == [5, 2, 3, 1, 2] and engine.batch == 1
+    for image, expected in zip(found, whole(probs[:5], rgb[:5], models), strict=True):
+        for one, other in zip(image, expected, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+    infer.most = 0
+    with pytest.raises(InputError, match=r"single image of 24 x 37 px; crf\.engine=numba"):
+        engine.submit(probs, rgb, models).result()
+    engine.close(cancel=True)
+
+
+def test_an_image_that_does_not_fit_into_main_memory_is_a_sentence(monkeypatch):
+    def infer(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("src.crf.cpu.meanfield.infer", infer)
+    engine = ENGINES["numba"]("cpu", 1)
+    with pytest.raises(InputError, match="single image of 3 x 4 px; run fewer jobs"):
+        engine.submit([torch.ones(1, 3, 4)], [np.zeros((3, 4, 3), np.uint8)], []).result()
+
+
+@pytest.mark.parametrize(("engine", "batch", "found"), [("torch", 3, 3), ("torch", None, 16), ("numba", 3, 1)])
+def test_the_config_sets_the_batch_of_an_engine_that_has_one(engine, batch, found):
+    settled = config(f"crf.engine={engine}", f"crf.batch={'null' if batch is None else batch}")
+    made = build.engine(settled, CPU)
+    assert made.batch == found
+    made.close(cancel=True)
+
+
+@pytest.mark.parametrize("batch", [0, 1025, 2.5, True, "x"])
+def test_a_batch_that_is_none_is_refused(batch):
+    with pytest.raises(InputError, match=f"crf.batch={batch}: must be a"):
+        check_crf(config(f"crf.batch={batch}").crf)

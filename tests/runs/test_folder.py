@@ -66,6 +66,14 @@ def test_variants_are_no_part_of_a_training_but_images_they_were_tuned_on_are():
     assert training_identity(tuned) != training_identity(config())
 
 
+def test_how_many_images_an_engine_takes_is_no_part_of_a_run():
+    def asked(**batch):
+        preset = {"name": "c", **batch}
+        return identity(config(crf=preset, variants={"none": None, "x": {"guidance": "raw", "crf": preset}}))
+
+    assert asked() == asked(batch=None) == asked(batch=4)
+
+
 def test_an_unfinished_run_goes_on_unless_it_is_to_be_overwritten(tmp_path):
     folder = RunFolder(tmp_path)
     assert resume_path(config(), folder) is None

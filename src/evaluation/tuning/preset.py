@@ -29,7 +29,7 @@ def write_preset(path: Path, study: optuna.Study, search: Search, source: str) -
         "ids": search.images.ids,
     }
     parameters = {key: search.preset[key] for key in presets.PARAMETERS} | values(best.params)
-    content = {"name": config.name, "engine": search.preset.engine, **parameters, "tuned": tuned}
+    content = {"name": config.name, "engine": search.preset.engine, "batch": None, **parameters, "tuned": tuned}
     header = "# Found by python -m src.tune. The scores are on the images that it was tuned on.\n"
     with replacing(path) as temporary:
         temporary.write_text(header + OmegaConf.to_yaml(OmegaConf.create(content)), encoding="utf-8")

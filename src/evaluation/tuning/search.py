@@ -58,7 +58,8 @@ def identity(
     """A hash of the question of a study; a study must not mix trials of different questions, networks or images."""
     keys = ("space", "fusion", "guidance", "split")
     content = {key: OmegaConf.to_object(config[key]) if key in ("space", "fusion") else config[key] for key in keys}
-    content |= {"crf": OmegaConf.to_object(settled.crf), "data": settled.data.name, "source": source.name, "ids": ids}
+    crf = OmegaConf.masked_copy(settled.crf, [key for key in settled.crf if key != "batch"])
+    content |= {"crf": OmegaConf.to_object(crf), "data": settled.data.name, "source": source.name, "ids": ids}
     content |= {"protocol": settled.recipe.protocol, "digest": source.digest(), "images": data.fingerprint_of(ids)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from src.core.compose import read_config
 from src.core.errors import InputError, printable
 from src.core.names import Table, load_plugins, missing_plugins
-from src.core.values import check_choice, check_keys, check_text, check_whole
+from src.core.values import check_choice, check_keys, check_number, check_text, check_whole
 from src.crf.model import GUIDANCES
 from src.crf.pydensecrf import require
 from src.data.sources.table import SOURCES, source_of
@@ -183,6 +183,9 @@ def check_crf(crf: DictConfig) -> None:
     check_choice("crf.engine", crf.engine, ENGINES)
     if crf.engine == "pydensecrf":
         require()
+    if (batch := crf.get("batch")) is not None:
+        check_whole("crf.batch", batch, least=1, why="or null")
+        check_number("crf.batch", batch, 1, 1024)
     check_folder_name("crf.name", crf.name)
     presets.parameters(crf)
 
