@@ -1,27 +1,35 @@
 """The common part of all commands: composing the config, readable errors, exit status. Imports no torch."""
 
 import difflib
+import errno
+import io
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.core.compose import composing, register, typed
+from src.core.compose import GROUPS, check_choices, composing, register, typed, unreadable
 from src.core.errors import InputError
 from src.core.names import CONF
+from src.core.values import one_line, shown
 
 CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, Lightning and SLURM
+
+_SYSTEM = (  # what the disk and the system refuse
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EMFILE, errno.ENFILE),
+)
 
 
 def is_main(config: DictConfig) -> bool:
@@ -62,8 +70,8 @@ def command(
                 check(config)
                 sys.argv[1:] = typed(sys.argv[1:])  # for the processes that the trainer may start
                 return body(config)
-            except (InputError, HydraException) as error:
-                if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
+            except Exception as error:
+                if not _is_told(error) or HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
                     raise
                 told = _complain(sentence(error, name, sys.argv[1:]))
                 sys.exit(told)  # passes through Hydra, which would print the error in its own words
@@ -75,8 +83,13 @@ def command(
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us instead of to Hydra's own printer
             # Not wrapped by functools: Hydra would look for the job's module in the wrong place.
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.TextIOWrapper):
+                    stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
             try:
+                _check_flags(sys.argv[1:], name)
                 sys.argv[1:] = register(sys.argv[1:])
+                check_choices(sys.argv[1:])
                 if rest is not None:
                     sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
@@ -86,8 +99,8 @@ def command(
                 if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
                     sys.exit(_complain("interrupted; the same command goes on from the last whole epoch", status=130))
                 raise
-            except (InputError, HydraException, OmegaConfBaseException) as error:
-                if _wants_traceback():
+            except Exception as error:
+                if not _is_told(error) or _wants_traceback():
                     raise
                 sys.exit(_complain(sentence(error, name, sys.argv[1:])))
 
@@ -109,6 +122,23 @@ def typed_overrides() -> list[str]:
 
 def _wants_traceback() -> bool:
     return os.environ.get("SEGLAB_TRACEBACK") == "1"
+
+
+def _is_told(error: Exception) -> bool:
+    """Whether an error is the user's or the system's, and not a mistake of ours, which needs its traceback."""
+    ours = isinstance(error, InputError | HydraException | OmegaConfBaseException)
+    return ours or (isinstance(error, OSError) and error.errno in _SYSTEM)
+
+
+def _check_flags(words: list[str], name: str) -> None:
+    """Raise InputError for a word that begins with a dash and is no flag of Hydra's."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"{message}; options are written as key=value, and python -m src.{name} --help lists them.")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(words)
 
 
 def _complain(message: str, *, status: int = 1) -> int:
@@ -135,7 +165,7 @@ def _quoted(text: str) -> str:
 
 
 def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:
-    """The error message for the user: no class name, no worker traceback; for a misspelt key, the valid keys.
+    """The error message for the user, one line: no class name, no worker traceback; for a misspelt key, the valid ones.
 
     Args:
         error: what was raised.
@@ -144,21 +174,43 @@ def sentence(error: Exception, name: str, words: list[str], *, besides: Collecti
         besides: keys that the command takes in addition to those of the config.
     """
     if isinstance(error, InputError):
-        return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
-    return _misspelt_key(name, words, besides) or str(error).partition("\nConfig search path")[0].strip()
+        text = str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
+    elif isinstance(error, OSError) and not isinstance(error, HydraException):
+        text = f"{error.filename or name}: {error.strerror}; choose another place, or make room there."
+    else:
+        text = _misspelt_key(name, words, besides) or unreadable(name, words) or _told(error, name, words)
+    text = one_line(re.sub(r"\S{500,}", lambda found: f"{found[0][:200]}...{found[0][-200:]}", text))
+    return text if len(text) <= 4000 else f"{text[:3000]} ... {text[-900:]}"
+
+
+def _told(error: Exception, name: str, words: list[str]) -> str:
+    """What Hydra or OmegaConf complain about, in our words where they are known."""
+    if found := re.match(r"Ambiguous value for argument '(.*?)'\n1\.", str(error), re.DOTALL):
+        key, _, value = found[1].partition("=")
+        return (
+            f"{key}={shown(value)}: commas make a sweep, which needs -m; a list needs brackets, {key}=[A,B]; "
+            f"a text with a comma quotes that the shell leaves, '{key}=\"A,B\"'."
+        )
+    text = str(error).partition("\nConfig search path")[0].partition("\nSee https://")[0]
+    if isinstance(error, OmegaConfBaseException):
+        found = re.search(r"full_key: (\S+)", text)
+        place = found[1] if found else next((shown(word) for word in words if "${" in word), name)
+        return f"{place}: {text.partition(chr(10))[0]}."
+    reason = f" ({str(error.__cause__).partition(chr(10))[0]})" if isinstance(error.__cause__, Exception) else ""
+    return " ".join(text.split()) + reason
 
 
 def _misspelt_key(name: str, typed: list[str], besides: Collection[str]) -> str | None:
     """A message about the first `key=value` whose key does not exist, with the valid keys; None if all keys exist."""
-    words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
-    groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
+    words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~", "="))]
+    groups = [word for word in words if word.partition("=")[0] in GROUPS]
     with composing():
         try:
             config = hydra.compose(name, overrides=[word for word in groups if "," not in word])
-        except HydraException:
-            return None  # the choice is wrong, not the key: Hydra's message lists the choices
-        for override in OverridesParser.create().parse_overrides([word for word in words if word not in groups]):
-            if (problem := _unknown(config, override.key_or_group, besides)) is not None:
+        except (HydraException, ValueError):
+            return None  # the choice is wrong, not the key
+        for key in (word.partition("=")[0] for word in words if word not in groups):
+            if (problem := _unknown(config, key, besides)) is not None:
                 return problem
     return None
 
@@ -174,7 +226,8 @@ def _unknown(config: DictConfig, key: str, besides: Collection[str]) -> str | No
             close = difflib.get_close_matches(part, valid, n=1)
             where = f"in {'.'.join(path)}" if path else "among the options"
             hint = f" Did you mean {'.'.join([*path, close[0]])}?" if close else ""
-            return f"{key}: there is no '{part}' {where}.{hint} Valid: {', '.join(valid) or 'nothing below a value'}."
+            known = ", ".join(valid) or "nothing below a value"
+            return f"{shown(key)}: there is no '{shown(part)}' {where}.{hint} Valid: {known}."
         path.append(part)
         node = node[part] if not OmegaConf.is_missing(node, part) else None
     return None

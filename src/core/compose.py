@@ -1,28 +1,40 @@
 """Configs: composed by Hydra from names and files, or read from run folders and checkpoints. Imports no torch."""
 
+import difflib
 import hashlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_launcher import BasicLauncherConf
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.core.errors import InputError
+from src.core.files import check_regular
 from src.core.names import CONF, declared
+from src.core.values import DEPTH, NODES, check_plain, shown
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
+LARGEST = 10_000_000  # bytes of a YAML file; a preset tuned on all of VOC2012 has 100 kB
+# What is read of a run's config before it is checked.
+_READ = {"data": ("name", "root"), "crf": ("name",), "variants": (), "recipe": (), "trainer": ()}
+GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")
 _PATHS: dict[str, str] = {}  # name of a registered file: its path
 
 
@@ -62,9 +74,65 @@ def typed(words: Sequence[str]) -> list[str]:
 
 def _each_choice(word: str, change: Any) -> str:
     group, equals, values = word.partition("=")
-    if not equals or not (CONF / group).is_dir() or "[" in values:
+    if not equals or group not in GROUPS or "[" in values:
         return word
     return f"{group}=" + ",".join(change(group, value) for value in values.split(","))
+
+
+def choices(group: str) -> list[str]:
+    """The words that `GROUP=` takes, without files of one's own."""
+    return sorted(file.stem for file in (TABLES if group == "table" else CONF / group).glob("*.yaml"))
+
+
+def check_choices(words: Sequence[str]) -> None:
+    """Raise InputError for a `GROUP=WORD` whose word is no choice; Hydra would raise several kinds of errors."""
+    for word in words:
+        if re.fullmatch(r"~\w*=.*", word) and word[1:].partition("=")[0] in ("", *GROUPS):
+            raise InputError(f"{shown(word)}: a group is left out as a whole, by ~GROUP.")
+        found = re.fullmatch(r"\+{0,2}(\w+)(@[^=]*)?=.*", word, re.DOTALL)
+        if found is None or found[1] not in GROUPS:
+            continue
+        group, valid = found[1], choices(found[1])
+        for value in _values(word):
+            if (isinstance(value, str) and value in (*valid, *_PATHS)) or (value is None and group == "table"):
+                continue
+            close = difflib.get_close_matches(str(value), valid, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            own = "" if group == "table" else ", nor the path of a YAML file of your own"
+            raise InputError(f"{group}={shown(value)}: not one of {', '.join(valid)}{own}.{hint}")
+
+
+def unreadable(name: str, words: list[str]) -> str | None:
+    """A message about the first word that Hydra cannot read; None if it can read all."""
+    for word in (word for word in words if not word.startswith("-")):
+        key, equals, value = word.partition("=")
+        if not key.strip("+~") or (not equals and not key.startswith("~")):
+            homes = [f"{group}={word}" for group in GROUPS if word in choices(group)]
+            hint = f" Did you mean {' or '.join(homes)}?" if homes else ""
+            return f"'{shown(word)}': must be KEY=VALUE; python -m src.{name} --help lists the keys.{hint}"
+        try:
+            OverridesParser.create().parse_override(word)
+        except HydraException:
+            return (
+                f"{shown(key)}={shown(value)}: cannot be read: quotes and brackets come in pairs, and a text with any "
+                f"of = , : ' \" ( ) [ ] {{ }} needs quotes that the shell leaves, such as '{shown(key)}=\"A=B\"'."
+            )
+    return None
+
+
+def _values(word: str) -> list[Any]:
+    """The values between the commas of a word; empty if Hydra cannot read it, or makes them itself."""
+    try:
+        parsed = OverridesParser.create().parse_override(word)
+    except HydraException:
+        return []  # Hydra will say so
+    value: Any = parsed.value()
+    if parsed.is_sweep_override():
+        value = value.list if isinstance(value, ChoiceSweep) else []
+    plain = [
+        one.text if isinstance(one, QuotedString) else one for one in (value if isinstance(value, list) else [value])
+    ]
+    return [] if any("${" in str(one) for one in plain) else plain
 
 
 def _registered(group: str, value: str) -> str:
@@ -91,14 +159,41 @@ def read_mapping(path: Path, where: str) -> dict[str, Any]:
         InputError: the file is missing, or is not a YAML file with keys.
     """
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        text = _read(path)
+        _check_events(text, path)
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
     except FileNotFoundError:
         raise InputError(f"{where}: there is no file {path}.") from None
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from error
+    except InputError:
+        raise
+    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({str(error).partition(chr(10))[0]}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
+    try:
+        check_plain("", content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     return {str(key): value for key, value in content.items()}
+
+
+def _read(path: Path) -> str:
+    check_regular(path)
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path}: has more than {LARGEST // 10**6} MB, which no config has.")
+    return path.read_bytes().decode("utf-8-sig")
+
+
+def _check_events(text: str, path: Path) -> None:
+    """Raise InputError for YAML that takes long to load, or never ends: deep, large, or with references to itself."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(f"{path}: holds a YAML alias (*{event.anchor}), which is not read; write its value out.")
+        if isinstance(event, yaml.CollectionStartEvent | yaml.CollectionEndEvent):
+            depth += 1 if isinstance(event, yaml.CollectionStartEvent) else -1
+        if depth > DEPTH or count > 2 * NODES:
+            raise InputError(f"{path}: is nested too deeply or is too large for a config.")
 
 
 def plain(content: Any, source: Path) -> DictConfig:
@@ -113,28 +208,34 @@ def plain(content: Any, source: Path) -> DictConfig:
     """
     if not isinstance(content, Mapping) or not content:
         raise InputError(f"{source}: does not hold the config of a run of this project.")
+    try:
+        check_plain("", content)
+    except InputError as error:
+        raise InputError(f"{source}: its config cannot be used: {error}") from error
     config = OmegaConf.create(_as_text(content, source, ""))
     assert isinstance(config, DictConfig)
     return config
 
 
 def _as_text(node: Any, source: Path, where: str) -> Any:
-    """The same values with `${...}` as text; raises InputError for anything that our configs never hold."""
+    """The same values with `${...}` as text; raises InputError for names that our configs never hold."""
     if isinstance(node, Mapping):
         for key in node:
-            if not isinstance(key, str | int) or re.fullmatch(r"_\w+_", str(key)):
+            if re.fullmatch(r"_\w+_", str(key)):
                 place = f"{where}.{key}" if where else key
                 raise InputError(f"{source}: its config has the key {place}, but configs hold names only.")
         return {key: _as_text(value, source, f"{where}.{key}" if where else str(key)) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [_as_text(value, source, where) for value in node]
-    if isinstance(node, str):
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", node)
-    if node is None or isinstance(node, bool | int | float):
-        return node
-    raise InputError(f"{source}: its config holds a {type(node).__name__} at {where}, which is not a plain value.")
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
 
 
 def read_config(path: Path) -> DictConfig:
-    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not a config."""
-    return plain(read_mapping(path, str(path)), path)
+    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not the config of a run."""
+    config = plain(read_mapping(path, str(path)), path)
+    for group, keys in _READ.items():
+        content = config.get(group)
+        if not isinstance(content, DictConfig) or any(key not in content for key in keys):
+            lacks = ", ".join(f"{group}.{key}" for key in keys) or group
+            raise InputError(f"{path}: is not the config of a run, or was cut: it lacks {lacks}.")
+    return config

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -100,3 +101,13 @@ def alone(root: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a folder, or for a pipe or device, which could be read without an end.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path}: is not a file but a {'folder' if path.is_dir() else 'pipe or device'}.")
