@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.core.compose import GROUPS, check_choices, composing, register, typed, unreadable
+from src.core.compose import GROUPS, check_words, composing, register, typed, unreadable
 from src.core.errors import InputError
 from src.core.names import CONF
 from src.core.values import one_line, shown
@@ -89,7 +89,7 @@ def command(
             try:
                 _check_flags(sys.argv[1:], name)
                 sys.argv[1:] = register(sys.argv[1:])
-                check_choices(sys.argv[1:])
+                check_words(sys.argv[1:], name)
                 if rest is not None:
                     sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_launcher import BasicLauncherConf
 from hydra.core.config_search_path import ConfigSearchPath
@@ -25,15 +24,36 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from src.core.errors import InputError
-from src.core.files import check_regular
+from src.core.files import read_yaml
 from src.core.names import CONF, declared
-from src.core.values import DEPTH, NODES, check_plain, shown
+from src.core.values import (
+    check_config,
+    check_folder_name,
+    check_mapping,
+    check_path,
+    check_plain,
+    check_text,
+    each,
+    either,
+    many,
+    parts,
+    shown,
+)
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
-LARGEST = 10_000_000  # bytes of a YAML file; a preset tuned on all of VOC2012 has 100 kB
-# What is read of a run's config before it is checked.
-_READ = {"data": ("name", "root"), "crf": ("name",), "variants": (), "recipe": (), "trainer": ()}
+_TUNED = either((None,), parts({"ids": many(check_text)}, more=True))
+_CRF = parts({}, {"name": check_folder_name, "tuned": _TUNED}, more=True)
+_RUN = parts(  # what is read of the config of a run folder where it is not checked as a whole
+    {
+        "data": parts({"name": check_folder_name, "root": check_path}, {"prepare": check_mapping}, more=True),
+        "crf": _CRF,
+        "variants": each(either((None,), parts({}, {"crf": either((None,), _CRF)}, more=True))),
+        **dict.fromkeys(("recipe", "trainer"), check_mapping),
+    },
+    {"plugins": either((None,), each(check_text))},
+    more=True,
+)
 GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")
 _PATHS: dict[str, str] = {}  # name of a registered file: its path
 
@@ -84,11 +104,16 @@ def choices(group: str) -> list[str]:
     return sorted(file.stem for file in (TABLES if group == "table" else CONF / group).glob("*.yaml"))
 
 
-def check_choices(words: Sequence[str]) -> None:
-    """Raise InputError for a `GROUP=WORD` whose word is no choice; Hydra would raise several kinds of errors."""
-    for word in words:
-        if re.fullmatch(r"~\w*=.*", word) and word[1:].partition("=")[0] in ("", *GROUPS):
-            raise InputError(f"{shown(word)}: a group is left out as a whole, by ~GROUP.")
+def check_words(words: Sequence[str], name: str) -> None:
+    """Raise InputError for words on which Hydra would fail in ways of its own, such as an unknown choice of a group."""
+    for word in (word for word in words if not word.startswith("-")):
+        key = re.split(r"[=@]", word)[0].lstrip("+~")
+        if not key or len(key) > 200:
+            raise InputError(f"'{shown(word)}': must be KEY=VALUE; python -m src.{name} --help lists the keys.")
+        if re.search(r"\d{400,}", word):
+            raise InputError(f"{shown(word)}: has more digits than any number that is wanted here.")
+        if re.fullmatch(r"~\w*=.*", word) and key in GROUPS:
+            raise InputError(f"{shown(word)}: a group is left out as a whole, by ~{key}.")
         found = re.fullmatch(r"\+{0,2}(\w+)(@[^=]*)?=.*", word, re.DOTALL)
         if found is None or found[1] not in GROUPS:
             continue
@@ -106,7 +131,7 @@ def unreadable(name: str, words: list[str]) -> str | None:
     """A message about the first word that Hydra cannot read; None if it can read all."""
     for word in (word for word in words if not word.startswith("-")):
         key, equals, value = word.partition("=")
-        if not key.strip("+~") or (not equals and not key.startswith("~")):
+        if not equals and not key.startswith("~"):
             homes = [f"{group}={word}" for group in GROUPS if word in choices(group)]
             hint = f" Did you mean {' or '.join(homes)}?" if homes else ""
             return f"'{shown(word)}': must be KEY=VALUE; python -m src.{name} --help lists the keys.{hint}"
@@ -115,7 +140,8 @@ def unreadable(name: str, words: list[str]) -> str | None:
         except HydraException:
             return (
                 f"{shown(key)}={shown(value)}: cannot be read: quotes and brackets come in pairs, and a text with any "
-                f"of = , : ' \" ( ) [ ] {{ }} needs quotes that the shell leaves, such as '{shown(key)}=\"A=B\"'."
+                "of = , : ' \" ( ) [ ] { } or a letter beyond A to Z needs quotes that the shell leaves, such as "
+                f"'{shown(key)}=\"A=B\"'."
             )
     return None
 
@@ -159,15 +185,14 @@ def read_mapping(path: Path, where: str) -> dict[str, Any]:
         InputError: the file is missing, or is not a YAML file with keys.
     """
     try:
-        text = _read(path)
-        _check_events(text, path)
-        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(read_yaml(path))), resolve=False)
     except FileNotFoundError:
         raise InputError(f"{where}: there is no file {path}.") from None
     except InputError:
         raise
     except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({str(error).partition(chr(10))[0]}).") from error
+        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read as YAML ({reason}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
     try:
@@ -175,25 +200,6 @@ def read_mapping(path: Path, where: str) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return {str(key): value for key, value in content.items()}
-
-
-def _read(path: Path) -> str:
-    check_regular(path)
-    if path.stat().st_size > LARGEST:
-        raise InputError(f"{path}: has more than {LARGEST // 10**6} MB, which no config has.")
-    return path.read_bytes().decode("utf-8-sig")
-
-
-def _check_events(text: str, path: Path) -> None:
-    """Raise InputError for YAML that takes long to load, or never ends: deep, large, or with references to itself."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
-        if isinstance(event, yaml.AliasEvent):
-            raise InputError(f"{path}: holds a YAML alias (*{event.anchor}), which is not read; write its value out.")
-        if isinstance(event, yaml.CollectionStartEvent | yaml.CollectionEndEvent):
-            depth += 1 if isinstance(event, yaml.CollectionStartEvent) else -1
-        if depth > DEPTH or count > 2 * NODES:
-            raise InputError(f"{path}: is nested too deeply or is too large for a config.")
 
 
 def plain(content: Any, source: Path) -> DictConfig:
@@ -233,9 +239,8 @@ def _as_text(node: Any, source: Path, where: str) -> Any:
 def read_config(path: Path) -> DictConfig:
     """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not the config of a run."""
     config = plain(read_mapping(path, str(path)), path)
-    for group, keys in _READ.items():
-        content = config.get(group)
-        if not isinstance(content, DictConfig) or any(key not in content for key in keys):
-            lacks = ", ".join(f"{group}.{key}" for key in keys) or group
-            raise InputError(f"{path}: is not the config of a run, or was cut: it lacks {lacks}.")
+    try:
+        check_config(config, _RUN)
+    except InputError as error:
+        raise InputError(f"{path}: is not the config of a run, or was cut: {error}") from error
     return config

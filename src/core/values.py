@@ -153,6 +153,17 @@ def many(check: Check, least: int = 0, most: int = 100_000) -> Check:
     return checked
 
 
+def each(check: Check) -> Check:
+    """A mapping with any keys."""
+
+    def checked(key: str, value: Any) -> None:
+        check_mapping(key, value)
+        for name, one in value.items():
+            check(f"{key}.{name}", one)
+
+    return checked
+
+
 def parts(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None, *, more: bool = False) -> Check:
     """A mapping with the keys `needed`, perhaps some of `optional`, and with `more` any others."""
     known = {**needed, **(optional or {})}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from src.core.command import is_main
 from src.core.errors import InputError
 from src.core.files import replacing
-from src.models.checkpoint import load_checkpoint
+from src.models.checkpoint import check_weights, load_checkpoint
 from src.runs.checks.stored import checked_config
 from src.runs.folder import RunFolder
 from src.training.task import SegmentationTask
@@ -53,7 +53,7 @@ def go_on(path: Path, config: DictConfig, folder: RunFolder, task: SegmentationT
 
 def _check_resume(path: Path, config: DictConfig, task: SegmentationTask) -> int:
     """The last epoch of a checkpoint; raises InputError if it has another network or optimiser, or is not ours."""
-    content = load_checkpoint(path)
+    content = load_checkpoint(path, training=True)
     stored = checked_config(content["seglab"]["config"], path, training=True)
     for choice in ("backbone", "head"):
         if stored[choice].name != config[choice].name:
@@ -67,6 +67,7 @@ def _check_resume(path: Path, config: DictConfig, task: SegmentationTask) -> int
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
         _check_state(content, [one for group in task.parameter_groups() for one in group], path)
+    check_weights(content["state_dict"], task.state_dict(), path)
     return int(content["epoch"])
 
 

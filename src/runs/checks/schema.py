@@ -14,6 +14,7 @@ from src.core.values import (
     check_path,
     check_text,
     choice,
+    each,
     either,
     many,
     number,
@@ -36,10 +37,12 @@ def _run_name(key: str, value: Any) -> None:
     check_folder_name(key, str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
+PLUGINS = each(check_text)  # name as typed: start of the hash
 PATH = either((None,), check_path)
 TRAIN = parts(
     {
-        **dict.fromkeys(("loss", "data", "crf", "variants", "plugins"), check_mapping),
+        **dict.fromkeys(("loss", "data", "crf", "variants"), check_mapping),
+        "plugins": PLUGINS,
         "backbone": BACKBONE,
         "head": HEAD,
         "recipe": RECIPE,
@@ -57,7 +60,8 @@ TRAIN = parts(
     {"table": check_mapping},
 )
 _SCORING = {
-    **dict.fromkeys(("data", "crf", "recipe", "plugins"), check_mapping),
+    **dict.fromkeys(("data", "crf", "recipe"), check_mapping),
+    "plugins": PLUGINS,
     "trainer": TRAINER,
     "run": PATH,
     "checkpoint": PATH,
@@ -112,7 +116,7 @@ TUNE = parts(
         "fusion": _fusion,
     }
 )
-CHECK = parts({"data": check_mapping, "plugins": check_mapping})
+CHECK = parts({"data": check_mapping, "plugins": PLUGINS})
 REPORT = parts(
     {
         "options": many(check_text),
