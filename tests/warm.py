@@ -6,6 +6,7 @@ command is killed as soon as the file has so many.
 """
 
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -31,7 +32,9 @@ HOLD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # look whether it has ended, withou
 
 
 def child(module, arguments, folder, output, error, variables):
+    gc.freeze()  # else it would walk all that was imported, again and again
     os.environ.update(variables)
+    signal.alarm(int(os.environ.get("SEGLAB_TEST_SECONDS", "0")))  # ends what would never end
     os.chdir(folder)
     for path, descriptor in ((output, 1), (error, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
