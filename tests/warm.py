@@ -16,6 +16,8 @@ import time
 import traceback
 from pathlib import Path
 
+from hydra._internal.hydra import Hydra
+
 from src.core.names import load_plugins
 from src.crf import gpu  # noqa: F401
 from src.crf.cpu import meanfield  # noqa: F401
@@ -40,6 +42,8 @@ def child(module, arguments, folder, output, error, variables):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = [module, *arguments]
+    if not any("table" in word or "hydra" in word for word in arguments):
+        Hydra.get_mode = lambda self, config_name, overrides: None  # which no config sets; half of the time
     try:
         runpy.run_module(f"src.{module}", run_name="__main__", alter_sys=True)
     except SystemExit as ended:

@@ -49,9 +49,9 @@ _RUN = parts(  # what is read of the config of a run folder where it is not chec
         "data": parts({"name": check_folder_name, "root": check_path}, {"prepare": check_mapping}, more=True),
         "crf": _CRF,
         "variants": each(either((None,), parts({}, {"crf": either((None,), _CRF)}, more=True))),
-        **dict.fromkeys(("recipe", "trainer"), check_mapping),
+        "trainer": check_mapping,
     },
-    {"plugins": either((None,), each(check_text))},
+    {"recipe": check_mapping, "plugins": either((None,), each(check_text))},
     more=True,
 )
 GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")

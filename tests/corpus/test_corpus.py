@@ -10,7 +10,7 @@ A file beside this one holds a family of inputs, a list of entries:
     leaves   names that may be new in the working folder afterwards
     pending  true: does not hold yet, and is not run
 
-Each third entry is run by `make test`, all of them by `make test-slow`.
+Each third entry is run by `make test`, each sixth of those that need a run, and all of them by `make test-slow`.
 """
 
 import shutil
@@ -27,10 +27,16 @@ SECONDS = 120  # far above what any of them takes
 NEEDS_RUN = ("run", "stored", "kept", "weight", "loop")
 
 
+def needs_run(entry):
+    made = entry.get("make") or {}
+    names = list(made) if isinstance(made, dict) else [name for one in made for name in one]
+    return any(name in NEEDS_RUN for name in names)
+
+
 def entries():
     for file in sorted(HERE.glob("*.yaml")):
         for number, entry in enumerate(yaml.safe_load(file.read_text())):
-            marks = [pytest.mark.slow] * (number % 3 > 0)
+            marks = [pytest.mark.slow] * (number % (6 if needs_run(entry) else 3) > 0)
             if entry.get("pending"):
                 marks = [pytest.mark.skip(reason="does not hold yet: pending")]
             yield pytest.param(entry, marks=marks, id=f"{file.stem}-{number}-{entry['words'][:60]}")
@@ -59,8 +65,6 @@ def test_a_bad_input_ends_with_one_sentence(entry, tmp_path, request):
         words = [*TINY, *(word for word in words if word != "TINY")]
     elif needs_run(entry) and module in ("evaluate", "tune"):
         words.insert(0, f"plugins={ROOT}/tests/tiny.py")
-    if module != "report" and not any(word.startswith(("-", "table")) or not word for word in words):
-        words.insert(0, "--run")  # spares Hydra a look for the mode, which is half of the time
     limit = {"SEGLAB_TEST_SECONDS": str(SECONDS)}
     done = warm_run(module, *words, cwd=folder, status=entry.get("status", 1), **limit, **entry.get("env", {}))
     lines = done.stderr.splitlines()
@@ -72,12 +76,6 @@ def test_a_bad_input_ends_with_one_sentence(entry, tmp_path, request):
     allowed = {"work", *(f"work/{name}" for name in entry.get("leaves", ()))}
     new = {path for path in after - before if not any(str(path).startswith(f"{name}") for name in allowed - {"work"})}
     assert not new and not before - after and not (folder / "fired").exists()
-
-
-def needs_run(entry):
-    made = entry.get("make") or {}
-    names = list(made) if isinstance(made, dict) else [name for one in made for name in one]
-    return any(name in NEEDS_RUN for name in names)
 
 
 def split(line, folder):
