@@ -6,14 +6,14 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import command
+from src.core.command.entry import command
 from src.data.folder import VOCFolder
 from src.data.inspection import inspect
 from src.data.sources.table import source_of
-from src.runs.checks.commands import check_data_set, prepare
+from src.runs.checks.commands import check_inspection, prepare
 
 
-@command("check", check_data_set, prepare=prepare)
+@command("check", check_inspection, prepare=prepare)
 def main(config: DictConfig) -> None:
     """Print counts, pixel shares and problems of every list; the exit status is 1 if there is a problem."""
     console, data = Console(markup=False, emoji=False), config.data

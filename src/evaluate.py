@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import command, is_main, typed_overrides
+from src.core.command.entry import command, is_main, typed_overrides
 from src.reporting.run_table import show
 from src.runs.checks.commands import check_evaluate, prepare
 from src.runs.folder import RunFolder

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import command
+from src.core.command.entry import command
 from src.core.errors import printable
 from src.runs.checks.commands import check_report
 

@@ -6,7 +6,7 @@ import time
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import command, is_main
+from src.core.command.entry import command, is_main
 from src.reporting.run_table import show
 from src.runs.checks.commands import check_train, prepare
 from src.runs.folder import RunFolder

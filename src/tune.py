@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import command, typed_overrides
+from src.core.command.entry import command, typed_overrides
 from src.runs.checks.commands import check_tune, prepare
 from src.runs.folder import RunFolder
 

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_launcher import BasicLauncherConf
 from hydra.core.config_search_path import ConfigSearchPath
@@ -18,14 +17,39 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import AliasEvent, YAMLError
+from yaml import YAMLError
 
 from src.core.errors import InputError
-from src.core.files import read_text
+from src.core.files.reading import read_yaml
 from src.core.names import CONF, declared
+from src.core.values import (
+    check_config,
+    check_folder_name,
+    check_mapping,
+    check_path,
+    check_plain,
+    check_text,
+    each,
+    either,
+    many,
+    parts,
+)
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
+_TUNED = either((None,), parts({"ids": many(check_text)}, more=True))
+_CRF = parts({}, {"name": check_folder_name, "tuned": _TUNED}, more=True)
+_RUN = parts(  # what is read of the config of a run folder where it is not checked as a whole
+    {
+        "data": parts({"name": check_folder_name, "root": check_path}, {"prepare": check_mapping}, more=True),
+        "crf": _CRF,
+        "variants": each(either((None,), parts({}, {"crf": either((None,), _CRF)}, more=True))),
+        "trainer": check_mapping,
+    },
+    {"recipe": check_mapping, "plugins": either((None,), each(check_text))},
+    more=True,
+)
+GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")
 _PATHS: dict[str, str] = {}  # name of a registered file: its path
 
 
@@ -65,9 +89,14 @@ def typed(words: Sequence[str]) -> list[str]:
 
 def _each_choice(word: str, change: Any) -> str:
     group, equals, values = word.partition("=")
-    if not equals or not (CONF / group).is_dir() or "[" in values:
+    if not equals or group not in GROUPS or "[" in values:
         return word
     return f"{group}=" + ",".join(change(group, value) for value in values.split(","))
+
+
+def is_registered(name: str) -> bool:
+    """Whether `register` has put this name in the place of a file."""
+    return name in _PATHS
 
 
 def _registered(group: str, value: str) -> str:
@@ -83,28 +112,31 @@ def _registered(group: str, value: str) -> str:
     return name
 
 
-def read_mapping(path: Path, where: str, *, aliases: bool = True) -> dict[str, Any]:
+def read_mapping(path: Path, where: str) -> dict[str, Any]:
     """The content of a YAML file with keys at its top level; references are not followed.
 
     Args:
         path: of the file.
         where: the word that names the file, for messages.
-        aliases: whether `*name` may repeat a part; a stranger's file could grow without end by it.
 
     Raises:
         InputError: the file is missing, or is not a YAML file with keys.
     """
     try:
-        text = read_text(path, most=2**23)
-        if not aliases and "*" in text and any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
-            raise InputError(f"{path}: holds an alias (*name), which a stored config never does.")
-        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
+        content = OmegaConf.to_container(OmegaConf.load(io.StringIO(read_yaml(path))), resolve=False)
     except FileNotFoundError:
         raise InputError(f"{where}: there is no file {path}.") from None
-    except (OSError, YAMLError, OmegaConfBaseException, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({str(error).splitlines()[0]}).") from error
+    except InputError:
+        raise
+    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read as YAML ({reason}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
+    try:
+        check_plain("", content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     return {str(key): value for key, value in content.items()}
 
 
@@ -120,28 +152,33 @@ def plain(content: Any, source: Path) -> DictConfig:
     """
     if not isinstance(content, Mapping) or not content:
         raise InputError(f"{source}: does not hold the config of a run of this project.")
+    try:
+        check_plain("", content)
+    except InputError as error:
+        raise InputError(f"{source}: its config cannot be used: {error}") from error
     config = OmegaConf.create(_as_text(content, source, ""))
     assert isinstance(config, DictConfig)
     return config
 
 
 def _as_text(node: Any, source: Path, where: str) -> Any:
-    """The same values with `${...}` as text; raises InputError for anything that our configs never hold."""
+    """The same values with `${...}` as text; raises InputError for names that our configs never hold."""
     if isinstance(node, Mapping):
         for key in node:
-            if not isinstance(key, str | int) or re.fullmatch(r"_\w+_", str(key)):
+            if re.fullmatch(r"_\w+_", str(key)):
                 place = f"{where}.{key}" if where else key
                 raise InputError(f"{source}: its config has the key {place}, but configs hold names only.")
         return {key: _as_text(value, source, f"{where}.{key}" if where else str(key)) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [_as_text(value, source, where) for value in node]
-    if isinstance(node, str):
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", node)
-    if node is None or isinstance(node, bool | int | float):
-        return node
-    raise InputError(f"{source}: its config holds a {type(node).__name__} at {where}, which is not a plain value.")
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
 
 
 def read_config(path: Path) -> DictConfig:
-    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not a config."""
-    return plain(read_mapping(path, str(path), aliases=False), path)
+    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not the config of a run."""
+    config = plain(read_mapping(path, str(path)), path)
+    try:
+        check_config(config, _RUN)
+    except InputError as error:
+        raise InputError(f"{path}: is not the config of a run, or was cut: {error}") from error
+    return config

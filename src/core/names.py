@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 import yaml
 
 from src.core.errors import InputError
+from src.core.files.reading import check_regular
+from src.core.values import check_path
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -127,7 +129,9 @@ def load_plugins(chosen: Any) -> dict[str, str]:
         InputError: there is no such file or module, or it cannot be imported.
     """
     several = isinstance(chosen, Mapping | Sequence) and not isinstance(chosen, str)
-    words = [str(word) for word in (chosen if several else [chosen] if chosen is not None else [])]
+    words = list(chosen) if several else [chosen] if chosen is not None else []
+    for word in words:
+        check_path("plugins", word)
     for word in words:
         if word.endswith(".py"):
             found = _digest(Path(word))
@@ -142,6 +146,7 @@ def load_plugins(chosen: Any) -> dict[str, str]:
 def _digest(path: Path) -> str:
     """The start of the SHA-256 of a plugin, 12 hex digits."""
     try:
+        check_regular(path)
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except FileNotFoundError:
         raise InputError(f"plugins={path}: there is no such file.") from None

@@ -4,7 +4,7 @@ Kraehenbuehl and Koltun (2011), arXiv:1210.5644: mean field of a fully connected
 Gaussian kernels, one over positions, one over positions and colours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,16 +38,28 @@ class CRFParameters:
     label_floor: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.iterations, int) or self.iterations < 0:
-            raise InputError(f"crf.iterations={self.iterations}: must be a whole number, 0 or more.")
-        if not isinstance(self.label_floor, int | float) or not 0 <= self.label_floor < 1:
-            raise InputError(f"crf.label_floor={self.label_floor}: must be from 0 (all labels take part) to 1.")
-        for name in ("spatial_weight", "bilateral_weight"):
-            if not isinstance(getattr(self, name), int | float) or not np.isfinite(getattr(self, name)):
-                raise InputError(f"crf.{name}={getattr(self, name)}: must be a number.")
-        for name in ("spatial_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
-            if not isinstance(getattr(self, name), int | float) or not getattr(self, name) > 0:
-                raise InputError(f"crf.{name}={getattr(self, name)}: a standard deviation must be a number above 0.")
+        check_parameters(vars(self), "crf")
+
+
+LIMITS: dict[str, tuple[float, float]] = {  # beyond them, a mistyped number would run for ever or do nothing
+    "iterations": (0, 1000),
+    "spatial_sigma": (0.01, 1e5),
+    "spatial_weight": (0, 1000),
+    "bilateral_sigma_xy": (0.01, 1e5),
+    "bilateral_sigma_rgb": (0.01, 1e5),
+    "bilateral_weight": (0, 1000),
+    "label_floor": (0, 0.999),
+}
+
+
+def check_parameters(values: Mapping[str, Any], where: str) -> None:
+    """Raise InputError unless each value may be the parameter of its name; `where` begins the names in messages."""
+    for name, value in values.items():
+        low, high = LIMITS[name]
+        is_number = isinstance(value, int if name == "iterations" else int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            wanted = "a whole number" if name == "iterations" else "a number"
+            raise InputError(f"{where}.{name}={value}: must be {wanted} from {low:g} to {high:g}.")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from src.core.errors import InputError
-from src.core.files import check_room, megabytes, replacing
+from src.core.files.whole import check_room, megabytes, replacing
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits

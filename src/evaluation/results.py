@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig
 
 from src.core import processes
-from src.core.files import replacing
+from src.core.files.whole import replacing
 from src.core.machine import usable_cores
 from src.crf.model import Image, effective_sigma
 from src.data.classes import VOC_CLASSES

@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.command import is_main
+from src.core.command.entry import is_main
 from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build, logits, results

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError
-from src.core.files import only_reading
+from src.core.files.alone import only_reading
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
-from src.models.checkpoint import load_checkpoint
-from src.runs.checks.stored import checked_config
+from src.models.checkpoint import check_weights, load_checkpoint
+from src.runs.checks.stored import checked_config, naming
 from src.runs.config_hash import evaluation_name
 from src.runs.folder import RunFolder
 
@@ -47,13 +48,23 @@ class Source:
 
 
 def find(config: DictConfig) -> Source:
-    """The checkpoint or logits that the config names; the config is read from the checkpoint."""
+    """The checkpoint or logits that the config names; the config is read from the checkpoint.
+
+    Raises:
+        InputError: the checkpoint is none of this project, its config cannot be used, or its weights do not fit it.
+    """
     if config.logits is not None:
         return Source(Path(config.logits), None, None)
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
-    content = load_checkpoint(path)["seglab"]
-    stored = checked_config(content.get("config"), path, training=False)
-    return Source(Path(config.run or config.checkpoint), path, stored, content.get("fingerprint") or {})
+    content = load_checkpoint(path)
+    stored = checked_config(content["seglab"]["config"], path, training=False)
+    with naming(path), torch.device("meta"):  # shapes only
+        network = build.network(stored)
+        build.variants(stored)
+    expected = {f"network.{key}": value for key, value in network.state_dict().items()}
+    check_weights(content["state_dict"], expected, path)
+    fingerprint = content["seglab"].get("fingerprint") or {}
+    return Source(Path(config.run or config.checkpoint), path, stored, fingerprint)
 
 
 def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:

@@ -12,3 +12,25 @@ HEADS: Table[Any] = Table("head.name", "src.models.deeplab")
 
 LOSSES: Table[Any] = Table("loss.name", "src.models.losses")
 """Classes of the options in `conf/loss`: from logits (B, C, H, W), target (B, H, W) to `{"loss": scalar, ...}`."""
+
+_ONE, _TWO = ("IMAGENET1K_V1",), ("IMAGENET1K_V1", "IMAGENET1K_V2")
+_COCO = ("COCO_WITH_VOC_LABELS_V1",)
+
+NETWORKS: dict[str, dict[str, tuple[str, ...]]] = {
+    "resnet": {
+        "resnet18": _ONE,
+        "resnet34": _ONE,
+        "resnet50": _TWO,
+        "resnet101": _TWO,
+        "resnet152": _TWO,
+        "resnext50_32x4d": _TWO,
+        "resnext101_32x8d": _TWO,
+        "resnext101_64x4d": _ONE,
+        "wide_resnet50_2": _TWO,
+        "wide_resnet101_2": _TWO,
+        "deeplabv3_resnet50": _COCO,
+        "deeplabv3_resnet101": _COCO,
+    },
+    "mobilenet_v3": {"mobilenet_v3_large": _TWO, "deeplabv3_mobilenet_v3_large": _COCO},
+}
+"""Per kind of the tree: torchvision's names of networks, each with the names of its weights."""

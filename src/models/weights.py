@@ -12,13 +12,12 @@ from torchvision.models import get_model_weights
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from src.core.errors import InputError
-from src.core.files import alone
-from src.models.checkpoint import read_plain
+from src.core.files.alone import alone
+from src.models.checkpoint import NAMED, misfits, read_plain
 from src.models.deeplab import DeepLab
 
 State = dict[str, Tensor]
 LEFT_OUT = {True: ("aux_classifier",), False: ("fc", "classifier")}  # by `Backbone.has_trained_head`
-NAMED = 4  # keys that an error message lists
 
 
 @dataclass(frozen=True)
@@ -96,20 +95,10 @@ def _split(state: State, network: DeepLab, source: str) -> tuple[State, State, l
 
 
 def _check(found: State, expected: State, complaint: str) -> None:
-    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]  # before 2018
-    unexpected = [key for key in found if key not in expected]
-    misshapen = [
-        f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in found and found[key].shape != expected[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {label} ({', '.join(keys[:NAMED])}{', ...' if len(keys) > NAMED else ''})"
-        for label, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
-        if keys
-    ]
-    if problems:
-        raise InputError(f"{complaint}; wrong keys: {'; '.join(problems)}; choose the backbone it was trained with")
+    if problems := misfits(found, expected, optional="num_batches_tracked"):  # it is missing in files before 2018
+        raise InputError(f"{complaint}; wrong keys: {problems}; choose the backbone it was trained with")
+    if bad := next((key for key, value in found.items() if not bool(value.isfinite().all())), None):
+        raise InputError(f"{complaint}; {bad} holds numbers that are not finite")
 
 
 def _read(weights: str, model: str) -> tuple[State, str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from src.core.errors import InputError, printable
-from src.core.files import open_regular
+from src.core.files.reading import open_regular
 from src.data.classes import VOC_CLASSES
 from src.runs.checks.records import THEN_AGAIN
 from src.runs.folder import RunFolder

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from src.core.command import sentence
+from src.core.command.mistakes import sentence
 from src.core.compose import TABLES
 from src.core.errors import InputError, printable
 from src.reporting.collect import Cell, of_folders, of_jobs

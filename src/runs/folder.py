@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError, Interrupted
-from src.core.files import remove_leftovers, replacing, write_arrays, write_json
+from src.core.files.whole import remove_leftovers, replacing, write_arrays, write_json
 from src.runs.checks import records
 
 _MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less

@@ -11,9 +11,9 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
-from src.core.command import is_main
+from src.core.command.entry import is_main
 from src.core.errors import InputError
-from src.core.files import replacing
+from src.core.files.whole import replacing
 from src.runs.folder import RunFolder
 
 

@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError
-from src.core.files import replacing
+from src.core.files.whole import replacing
 from src.crf.model import Image
 from src.data.classes import VOC_CLASSES
 from src.runs.folder import RunFolder

@@ -1,6 +1,5 @@
 """CRF parameters by name or path, and variants with their presets written out. Imports no torch."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,18 @@ from omegaconf.errors import OmegaConfBaseException
 from src.core.compose import read_mapping
 from src.core.errors import InputError
 from src.core.names import CONF
-from src.crf.model import CRFParameters
+from src.core.values import check_config, check_mapping, check_path, check_text, choice, either, many, parts
+from src.crf.model import GUIDANCES, CRFParameters
 
 FOLDER = CONF / "crf"
 OPTIONAL = {"engine": "auto", "batch": None, "tuned": None}  # what a preset's file may leave out
 PARAMETERS = tuple(field.name for field in fields(CRFParameters))
+_TUNED = parts(  # what the code reads of a search's account of itself
+    {"ids": many(check_text)},
+    {"guidance": choice(*GUIDANCES), "fusion": either((None,), check_text), "options": either((None,), check_mapping)},
+    more=True,
+)
+_PRODUCT = parts({"crf": many(check_text, 1, 100), "guidance": many(check_text, 1, 100), "fusion": check_mapping})
 
 
 def parameters(preset: Any) -> CRFParameters:
@@ -24,13 +30,13 @@ def parameters(preset: Any) -> CRFParameters:
     Raises:
         InputError: it is not a mapping, lacks a parameter, or has an unknown one.
     """
-    if not isinstance(preset, Mapping | DictConfig):
-        raise InputError(f"crf={preset}: must be a preset's parameters: {', '.join(PARAMETERS)}.")
+    check_mapping("crf", preset)
     name = preset.get("name", "crf")
     if missing := [key for key in PARAMETERS if key not in preset]:
         raise InputError(f"crf={name}: is not a CRF preset, it lacks {', '.join(missing)}.")
     if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "name", *OPTIONAL)]:
         raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
+    check_config(preset.get("tuned"), either((None,), _TUNED), "crf.tuned")
     return CRFParameters(**{key: preset[key] for key in PARAMETERS})
 
 
@@ -40,6 +46,7 @@ def read(name: str) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, or is not a CRF preset.
     """
+    check_path("crf", name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
@@ -69,6 +76,7 @@ def expand(variants: DictConfig) -> DictConfig:
             f"variants: a reference has no target ({reason}); variants=tuned needs crf=PATH of a preset "
             "that python -m src.tune has written."
         ) from error
+    check_mapping("variants", content)
     assert isinstance(content, dict)
     for name, variant in content.items():
         expanded |= _multiplied(variant) if name == "product" else {str(name): variant}
@@ -79,8 +87,7 @@ def expand(variants: DictConfig) -> DictConfig:
 
 
 def _multiplied(product: Any) -> dict[str, Any]:
-    if not isinstance(product, dict) or set(product) != {"crf", "guidance", "fusion"}:
-        raise InputError("variants.product: needs the lists crf and guidance and the mapping fusion, and nothing else.")
+    check_config(product, _PRODUCT, "variants.product")
     found = {}
     for crf in product["crf"]:
         for guidance in product["guidance"]:
@@ -95,4 +102,9 @@ def tuned_on(config: DictConfig) -> dict[str, frozenset[str]]:
     """Per tuned preset of a config, the images that it was tuned on; they must not be scored."""
     variants = config.get("variants", {}).values()
     presets = [config.crf, *(variant.crf for variant in variants if variant and variant.get("crf"))]
-    return {preset.name: frozenset(preset.tuned.ids) for preset in presets if preset.get("tuned")}
+    found: dict[str, frozenset[str]] = {}
+    for preset in presets:
+        if preset.get("tuned"):
+            name = preset.get("name", "crf")
+            found[name] = found.get(name, frozenset()) | frozenset(preset.tuned.ids)
+    return found

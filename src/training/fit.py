@@ -13,7 +13,7 @@ from rich import get_console
 from rich.console import Console
 
 from src.core.errors import InputError
-from src.core.files import check_room, megabytes
+from src.core.files.whole import check_room, megabytes
 from src.core.machine import give_back_freed_memory
 from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule

@@ -8,10 +8,10 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from src.core.command import is_main
+from src.core.command.entry import is_main
 from src.core.errors import InputError
-from src.core.files import replacing
-from src.models.checkpoint import load_checkpoint
+from src.core.files.whole import replacing
+from src.models.checkpoint import check_weights, load_checkpoint
 from src.runs.checks.stored import checked_config
 from src.runs.folder import RunFolder
 from src.runs.loggers import MetricsFile
@@ -37,7 +37,7 @@ def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: Segmentatio
         InputError: it is not of this project, of another network or optimiser, or this folder's data has changed.
     """
     main, is_own = is_main(config), wanted.parent.resolve() == folder.path.resolve()
-    path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted), "")
+    path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted, training=True), "")
     stored = _check_resume(path, content, config, task)
     if is_own:
         before = content["seglab"]["fingerprint"]
@@ -55,10 +55,14 @@ def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: Segmentatio
 def _read(last: Path, folder: RunFolder) -> tuple[Path, dict[str, Any], str]:
     """The checkpoint of this folder to go on from, its content, and what happened to the other one."""
     try:
-        return last, load_checkpoint(last), ""
+        return last, load_checkpoint(last, training=True), ""
     except InputError as error:
         try:
-            return folder.best, load_checkpoint(folder.best), f"{last.name} is damaged, so the training goes on "
+            return (
+                folder.best,
+                load_checkpoint(folder.best, training=True),
+                f"{last.name} is damaged, so the training goes on ",
+            )
         except InputError:
             raise InputError(f"{error} Or train again: overwrite=true deletes the run in {folder.path}.") from error
 
@@ -109,6 +113,7 @@ def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task:
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
         _check_state(content, [one for group in task.parameter_groups() for one in group], path)
+    check_weights(content["state_dict"], task.state_dict(), path)
     return stored
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from src.core.command import CHILD
+from src.core.command.entry import CHILD
 from src.core.compose import typed
 from src.core.errors import InputError, printable
 from src.core.machine import usable_cores

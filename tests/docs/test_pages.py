@@ -9,7 +9,7 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from docs.reference import TARGET, page
-from src.core.command import _gathered
+from src.core.command.entry import _gathered
 from src.core.compose import composing
 from src.runs.checks.commands import check_train, prepare
 from tests.conftest import ROOT

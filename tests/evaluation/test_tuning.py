@@ -120,7 +120,7 @@ def test_a_killed_search_goes_on(tuned):
         (["space.spatial_sigma.low=9.0"], r"space.spatial_sigma: low=9.0 lies above high=6.0"),
         (["+fusion.sum={}"], r"fusion=sum: not one of boundary"),
         (["split=test"], r"split=test: not one of train, val"),
-        (["trials=0"], r"trials=0: must be a whole number of at least 1"),
+        (["trials=0"], r"trials=0: must be a whole number from 1"),
     ],
 )
 def test_a_search_that_cannot_be_is_told_before_it_begins(tuned, options, message):

@@ -3,20 +3,23 @@
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
+from torchvision.models import get_model_weights
 
 from src.core.names import CONF, declared
+from src.core.values import check_config
 from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
 from src.data.sources.table import SOURCES, source_of
 from src.data.transforms import PROTOCOLS, Augment
 from src.evaluation import build
 from src.evaluation.hardware import detect
-from src.models.tables import BACKBONES, HEADS, LOSSES
+from src.models.tables import BACKBONES, HEADS, LOSSES, NETWORKS
+from src.runs.checks import schema
 from src.runs.checks.commands import ENGINES as CHECKED_ENGINES
-from src.runs.checks.commands import PROTOCOLS as CHECKED_PROTOCOLS
 from src.runs.checks.commands import check_train
 from src.runs.checks.recipe import OPTIMIZERS, SCHEDULERS
+from src.runs.checks.recipe import PROTOCOLS as CHECKED_PROTOCOLS
 from src.scoring import presets
 from src.training import recipe
 from tests.conftest import CPU, config
@@ -38,10 +41,24 @@ def test_every_choice_composes_and_builds(choice):
     assert "none" in settled.variants
 
 
-@pytest.mark.parametrize("root", ["train", "evaluate", "report", "check"])
-def test_every_command_composes(root):
+@pytest.mark.parametrize("root", ["train", "evaluate", "tune", "report", "check"])
+def test_every_command_composes_and_each_of_its_keys_has_a_kind(root):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        compose(root)
+        composed = compose(root)
+    with open_dict(composed):
+        composed.plugins = {}
+        if root == "report":
+            del composed["plugins"]
+    check_config(composed, getattr(schema, root.upper()))
+
+
+def test_names_of_networks_and_weights_are_torchvisions():
+    for kind, models in NETWORKS.items():
+        for model, names in models.items():
+            assert tuple(entry.name for entry in get_model_weights(model)) == names
+            build = BACKBONES.bound({"kind": kind, "model": model, "native_output_stride": 8}, given=("output_stride",))
+            with torch.device("meta"):
+                assert build(output_stride=16).model == model
 
 
 @pytest.mark.parametrize("head", ["deeplabv3", "deeplabv3plus"])

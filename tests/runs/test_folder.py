@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.core.errors import InputError
-from src.core.files import replacing, write_json
+from src.core.files.whole import replacing, write_json
 from src.runs.folder import RunFolder
 from src.runs.state import identity, resume_path, state, training_identity
 

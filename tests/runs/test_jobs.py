@@ -36,7 +36,7 @@ def test_a_job_that_cannot_run_says_why_and_the_others_can():
     good, bad = expand([*SMALL, "seed=1", "recipe.batch_size=4,1"])
     assert good.standing() == ("new", "")
     standing, reason = bad.standing()
-    assert standing == "invalid" and "at least 2" in reason
+    assert standing == "invalid" and "from 2" in reason
 
 
 def test_options_that_make_no_config_are_an_error():

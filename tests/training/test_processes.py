@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from src.core import processes
-from src.core.command import is_main
+from src.core.command.entry import is_main
 from src.core.errors import InputError
 from src.models.inference import PLAIN
 from src.runs.checks.trainer import check_launcher

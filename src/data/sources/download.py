@@ -28,7 +28,7 @@ from rich.progress import (
 )
 
 from src.core.errors import InputError
-from src.core.files import alone, check_may_make
+from src.core.files.alone import alone, check_may_make
 from src.data.sources.table import check_root
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt after a broken connection

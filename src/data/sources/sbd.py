@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from src.core.errors import InputError
-from src.core.files import alone
+from src.core.files.alone import alone
 from src.data.classes import UInt8Array, voc_palette
 from src.data.decoding import check_mask
 from src.data.folder import VOCFolder

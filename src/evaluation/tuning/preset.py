@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from src.core.files import replacing
+from src.core.files.whole import replacing
 from src.evaluation.tuning.search import Search, complete, values
 from src.scoring import presets
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from src.core.files import replacing
+from src.core.files.whole import replacing
 from src.reporting.comparison import SCORES, TRIMAPS, Comparison
 from src.runs.folder import RunFolder
 from src.runs.wandb_run import dashboard_run, log_comparison, mode_of

@@ -17,7 +17,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from src.core.errors import InputError, printable
-from src.core.files import open_regular
+from src.core.files.reading import open_regular
 from src.data.classes import VOC_CLASSES
 from src.reporting.collect import Cell, differing
 from src.reporting.comparison import SCORES, Comparison

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from src.core.errors import InputError
-from src.core.files import read_text
+from src.core.files.reading import read_text
 from src.data.classes import VOC_CLASSES
 from src.reporting.comparison import SCORES, Comparison
 from src.reporting.rows import Row

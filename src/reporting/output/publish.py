@@ -12,7 +12,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from src.core.errors import InputError
-from src.core.files import read_text, replacing
+from src.core.files.reading import read_text
+from src.core.files.whole import replacing
 from src.reporting.comparison import Comparison
 from src.reporting.output import formats, page
 

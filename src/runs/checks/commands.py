@@ -9,23 +9,34 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.core.compose import read_config
-from src.core.errors import InputError, printable
+from src.core.errors import InputError
 from src.core.names import Table, load_plugins, missing_plugins
-from src.core.values import check_choice, check_keys, check_number, check_text, check_whole
-from src.crf.model import GUIDANCES
+from src.core.values import (
+    check_choice,
+    check_config,
+    check_folder_name,
+    check_keys,
+    check_mapping,
+    check_number,
+    check_text,
+    check_whole,
+    choice,
+    parts,
+    shown,
+)
 from src.crf.pydensecrf import require
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.loss import check_loss
-from src.runs.checks.recipe import PROTOCOLS, check_recipe
+from src.runs.checks.network import check_parts, check_weights
+from src.runs.checks.recipe import check_recipe
+from src.runs.checks.schema import CHECK, EVALUATE, REPORT, TRAIN, TUNE
 from src.runs.checks.trainer import check_trainer
-from src.runs.checks.variants import check_fusion_options, check_variants, need_network
+from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
-from src.scoring.fusion import RULES
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
 DATA_KEYS = (*("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare"),)
-MOST_RESAMPLES = 1_000_000
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
 
 
@@ -35,18 +46,21 @@ def prepare(config: DictConfig) -> None:
         if "variants" in config:
             config.variants = presets.expand(config.variants)
         if "crf" in config:
+            check_mapping("crf", config.crf)
             config.crf = {**presets.OPTIONAL, **config.crf}
         config.plugins = load_plugins(config.get("plugins"))
+    OmegaConf.resolve(config)
 
 
 def check_train(config: DictConfig) -> None:
     """Raise InputError if the config cannot be trained."""
+    check_config(config, TRAIN)
     recipe = config.recipe
     check_network(config)
     check_training(config)
+    check_weights(config.backbone)
     if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
         raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
-    check_whole("jobs", config.jobs, least=1)
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
             "overwrite=true and resume contradict each other: one deletes the checkpoint that the other needs."
@@ -60,6 +74,7 @@ def check_train(config: DictConfig) -> None:
 
 def check_evaluate(config: DictConfig) -> None:
     """Raise InputError if the config cannot be scored."""
+    check_config(config, EVALUATE)
     _source(config)
     if config.keep_logits is not None and config.logits is not None:
         raise InputError("keep_logits: the logits are already in files; use it with run=FOLDER or checkpoint=PATH.")
@@ -78,8 +93,6 @@ def _source(config: DictConfig) -> None:
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, but a folder is needed; for a checkpoint use checkpoint=PATH.")
-    if config.protocol is not None:
-        check_choice("protocol", config.protocol, PROTOCOLS)
     for word in HydraConfig.get().overrides.task:
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
@@ -87,33 +100,10 @@ def _source(config: DictConfig) -> None:
 
 def check_tune(config: DictConfig) -> None:
     """Raise InputError for a search that cannot be run."""
+    check_config(config, TUNE)
     _source(config)
-    check_choice("split", config.split, ("train", "val"))
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
         raise InputError("trainer.devices: the search runs in one process; leave it out.")
-    check_choice("guidance", config.guidance, GUIDANCES)
-    for key in ("images", "trials", "per_lattice"):
-        check_whole(key, config[key], least=1)
-    check_whole("seed", config.seed, least=0)
-    if not config.space:
-        raise InputError("space is empty: nothing would be searched.")
-    for key, bounds in config.space.items():
-        check_choice("space", key, [name for name in presets.PARAMETERS if name != "label_floor"])
-        check_keys(f"space.{key}", bounds, ("low", "high", "log"))
-        whole = key == "iterations"
-        for side in ("low", "high"):
-            value = bounds.get(side)
-            if not isinstance(value, int if whole else float) or value < 0 or (bounds.get("log") and value == 0):
-                kind = "a whole number" if whole else "a number with a decimal point"
-                raise InputError(f"space.{key}.{side}={value}: must be {kind}, 0 or more; with log, above 0.")
-        if bounds.low > bounds.high:
-            raise InputError(f"space.{key}: low={bounds.low} lies above high={bounds.high}.")
-    for rule, options in config.fusion.items():
-        if rule != "alone":
-            check_choice("fusion", rule, RULES.names)
-            check_fusion_options(f"fusion.{rule}", str(rule), dict(options or {}))
-    if not config.fusion:
-        raise InputError("fusion is empty: nothing would be scored; for the CRF without fusion give `alone: {}`.")
     check_trainer(config.trainer)
     check_crf(config.crf)
     check_data_set(config)
@@ -121,26 +111,18 @@ def check_tune(config: DictConfig) -> None:
 
 def check_report(config: DictConfig) -> None:
     """Raise InputError if the report cannot be made."""
-    check_whole("resamples", config.resamples, least=100)
-    if config.resamples > MOST_RESAMPLES:
-        raise InputError(f"resamples={config.resamples}: must be at most {MOST_RESAMPLES:,}; 10,000 are enough.")
-    for key in ("title", "question", "baseline", "output", "insert"):
-        if config[key] is not None and not isinstance(config[key], str):
-            if not isinstance(config[key], int | float):
-                raise InputError(f"{key}={config[key]}: must be a text.")
-            config[key] = str(config[key])
-    if config.title is not None:
-        check_folder_name("title", config.title)
+    check_config(config, REPORT)
     if not config.options:
         raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
 
 
 def check_network(config: DictConfig) -> None:
     """Raise InputError for an unknown backbone or head, or a wrong output stride."""
-    check_choice("head.output_stride", config.head.output_stride, (8, 16))
+    check_mapping("backbone", config.backbone)
+    check_mapping("head", config.head)
     _check_name(BACKBONES, config.backbone.get("kind"), config)
-    _check_name(HEADS, config.head.name, config)
-    check_folder_name("backbone.name", config.backbone.name)
+    _check_name(HEADS, config.head.get("name"), config)
+    check_parts(config)
 
 
 def check_training(config: DictConfig) -> None:
@@ -154,7 +136,6 @@ def check_training(config: DictConfig) -> None:
     if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
         raise InputError("recipe.freeze_batchnorm=true: needs pretrained weights, but backbone.weights is none.")
     check_choice("recipe.monitor", recipe.monitor, (*MONITORS, *(f"val/loss/{term}" for term in terms)))
-    check_whole("seed", config.seed, least=0)
 
 
 def check_data_set(config: DictConfig) -> None:
@@ -178,28 +159,26 @@ def check_data_set(config: DictConfig) -> None:
     source_of(data)
 
 
+def check_inspection(config: DictConfig) -> None:
+    """Raise InputError if the data set cannot be looked over."""
+    check_config(config, CHECK)
+    check_data_set(config)
+
+
 def check_crf(crf: DictConfig) -> None:
     """Raise InputError for wrong CRF parameters or an unknown engine."""
-    check_choice("crf.engine", crf.engine, ENGINES)
+    check_config(crf, parts({"name": check_folder_name, "engine": choice(*ENGINES)}, more=True), "crf")
     if crf.engine == "pydensecrf":
         require()
     if (batch := crf.get("batch")) is not None:
         check_whole("crf.batch", batch, least=1, why="or null")
         check_number("crf.batch", batch, 1, 1024)
-    check_folder_name("crf.name", crf.name)
     presets.parameters(crf)
-
-
-def check_folder_name(key: str, value: Any) -> None:
-    """Raise InputError for a name that cannot be part of a folder name."""
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]{0,99}", value):
-        shown = printable(str(value)[:120])
-        raise InputError(f"{key}={shown}: must be at most 100 letters, digits and . + - _, no space, no slash.")
 
 
 def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
     """Raise InputError for a name that is not in the table; the message names the plugin that the run had it from."""
-    if value in table.names:
+    if isinstance(value, str) and value in table.names:
         return
     wanted = missing_plugins(config.plugins) or _plugins_before(config)
     if wanted:
@@ -207,7 +186,7 @@ def _check_name(table: Table[Any], value: Any, config: DictConfig) -> None:
         way_out = f"the name came from a plugin that is not loaded: add plugins={files} to the command if you trust it"
     else:
         way_out = f"not one of {', '.join(table.names)}; to add code of your own, use plugins=FILE.py"
-    raise InputError(f"{table.key}={value}: {way_out}.")
+    raise InputError(f"{table.key}={shown(value)}: {way_out}.")
 
 
 def _plugins_before(config: DictConfig) -> list[str]:
@@ -218,7 +197,6 @@ def _plugins_before(config: DictConfig) -> list[str]:
 
 def _common(config: DictConfig) -> None:
     check_trainer(config.trainer)
-    check_whole("panels", config.panels, least=0)
     check_crf(config.crf)
     check_data_set(config)
     check_variants(config.variants)

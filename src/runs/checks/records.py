@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from src.core.errors import InputError, printable
-from src.core.files import open_regular, read_json
+from src.core.files.reading import open_regular, read_json
 
 THEN_AGAIN = "the same command (python -m src.train, or src.evaluate for a folder of scores) scores again"
 SCORE_AGAIN = f"delete it, then {THEN_AGAIN}"

@@ -1,5 +1,7 @@
 """Checks of a stored config, from a checkpoint or run folder that anybody may have written. No torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,23 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.core.compose import plain
 from src.core.errors import InputError
-from src.core.values import check_choice
+from src.core.values import check_config, check_mapping, check_path, check_text, each, parts
 from src.runs.checks.commands import check_crf, check_data_set, check_network, check_training
-from src.runs.checks.recipe import PROTOCOLS
+from src.runs.checks.recipe import SCORING
+from src.runs.checks.schema import SEED
 from src.runs.checks.variants import check_variants
+
+_GROUPS = ("backbone", "head", "loss", "crf", "variants")
+STORED = parts(  # what every use of a stored config reads; logger, trainer and places are those of the command
+    {
+        **dict.fromkeys(_GROUPS, check_mapping),
+        "plugins": each(check_text),
+        "data": parts({"root": check_path}, more=True),
+        "recipe": parts(SCORING, more=True),
+        "seed": SEED,
+    },
+    more=True,
+)
 
 
 def checked_config(content: Any, source: Path, *, training: bool) -> DictConfig:
@@ -26,19 +41,27 @@ def checked_config(content: Any, source: Path, *, training: bool) -> DictConfig:
         InputError: it is not a config of this project, or it cannot be used.
     """
     config = plain(content, source)
-    try:
-        if not isinstance(config.get("plugins", {}), DictConfig):
-            raise InputError("plugins: must be file names with their hashes.")
-        check_network(config)
-        if training:
-            check_training(config)
-        check_choice("recipe.protocol", config.recipe.protocol, PROTOCOLS)
-        check_data_set(config)
-        check_crf(config.crf)
-        check_variants(config.variants)
-    except InputError as error:
-        raise InputError(f"{source}: its config cannot be used: {error}") from error
-    except (OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{source}: its config is of another project or another version ({reason}).") from error
+    with naming(source):
+        try:
+            check_config(config, STORED)
+            check_network(config)
+            if training:
+                check_training(config)
+            check_data_set(config)
+            check_crf(config.crf)
+            check_variants(config.variants)
+        except (OmegaConfBaseException, AttributeError, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"it is of another project or another version ({reason}).") from error
     return config
+
+
+@contextmanager
+def naming(source: Path) -> Iterator[None]:
+    """A block in which a stored config is used: what is wrong with it is said of the file that holds it."""
+    try:
+        yield
+    except InputError as error:
+        if str(source) in str(error):
+            raise
+        raise InputError(f"{source}: its config cannot be used: {error}") from error

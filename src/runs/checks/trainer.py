@@ -1,36 +1,57 @@
-"""Checks of the group `trainer`: device, precision, processes, time. No torch."""
+"""Checks of the groups `trainer` and `logger`: device, precision, processes, time. No torch."""
 
 import os
 import re
+from typing import Any
 
 from omegaconf import DictConfig
 
 from src.core.errors import InputError
-from src.core.values import check_choice, check_flag, check_number, check_whole
+from src.core.machine import usable_cores
+from src.core.values import check_config, check_flag, check_text, choice, either, many, number, parts, shown, whole
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+WORKERS = max(16, 4 * usable_cores())  # a worker is a process
+
+
+def _max_time(key: str, value: Any) -> None:
+    limit = str(value)
+    if not (re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", limit, re.ASCII) and limit.strip("0:")):
+        raise InputError(f"{key}={shown(value)}: write it as DD:HH:MM:SS, above 0, such as 00:01:30:00.")
+
+
+TRAINER = parts(
+    {
+        "name": check_text,
+        "accelerator": choice(*ACCELERATORS),
+        "devices": either(("auto",), whole(1, 64)),
+        "nodes": whole(1, 10_000),
+        "precision": choice(*PRECISIONS),
+        "channels_last": either((None,), check_flag),
+        "compile": check_flag,
+        "workers": either((None,), whole(0, WORKERS, "processes per device, at most four per core")),
+        "cache": either(("auto",), number(0, 1e5)),
+        "max_time": either((None,), _max_time),
+        "profile": check_flag,
+    }
+)
+LOGGER = parts(
+    {"name": choice("csv", "wandb")},
+    {
+        "project": check_text,
+        "entity": either((None,), check_text),
+        "group": either((None,), check_text),
+        "tags": many(check_text),
+        "mode": choice("online", "offline"),
+    },
+)
 
 
 def check_trainer(trainer: DictConfig) -> None:
     """Raise InputError for wrong trainer options, or if they do not fit the processes that a launcher has started."""
-    check_choice("trainer.accelerator", trainer.accelerator, ACCELERATORS)
-    check_choice("trainer.precision", trainer.precision, PRECISIONS)
-    limit = str(trainer.max_time)
-    if trainer.max_time is not None and not (re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", limit) and limit.strip("0:")):
-        raise InputError(f"trainer.max_time={limit}: write it as DD:HH:MM:SS, above 0, such as 00:01:30:00.")
-    if trainer.workers is not None:
-        check_whole("trainer.workers", trainer.workers, least=0)
-    if trainer.devices != "auto":
-        check_whole("trainer.devices", trainer.devices, least=1, why="or auto")
-    check_whole("trainer.nodes", trainer.nodes, least=1)
+    check_config(trainer, TRAINER, "trainer")
     check_launcher(trainer)
-    for key in ("compile", "profile"):
-        check_flag(f"trainer.{key}", trainer[key])
-    if trainer.channels_last is not None:
-        check_flag("trainer.channels_last", trainer.channels_last)
-    if trainer.cache != "auto":
-        check_number("trainer.cache (GB, or auto)", trainer.cache, 0)
 
 
 def check_launcher(trainer: DictConfig) -> None:

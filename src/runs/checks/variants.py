@@ -3,39 +3,86 @@
 import inspect
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.core.errors import InputError
-from src.core.values import check_choice, check_flag, check_keys, check_number, check_whole
+from src.core.values import (
+    check_choice,
+    check_config,
+    check_flag,
+    check_keys,
+    check_mapping,
+    either,
+    many,
+    number,
+    parts,
+    shown,
+    whole,
+)
 from src.crf.model import GUIDANCES
+from src.runs.checks.recipe import NORMAL
 from src.scoring import presets
 from src.scoring.fusion import LIMITS, RULES
+
+MOST = 1000  # variants; table=crf_fusion has 49
+_INFERENCE = parts(  # see `src.models.inference`
+    {},
+    {
+        "scales": many(number(*NORMAL), 1, 16),
+        "flip": check_flag,
+        "window": either((None,), whole(32, 8192)),
+        "overlap": number(0, 0.9),
+    },
+)
 
 
 def check_variants(variants: DictConfig) -> None:
     """Raise InputError for variants that cannot be scored; their presets must be written out already."""
-    for name, variant in ((str(key), value) for key, value in variants.items()):
-        if not re.fullmatch(r"\w+", name) or name == "ids":
-            raise InputError(f"variants.{name}: a name consists of letters, digits and _, and must not be 'ids'.")
-        if not variant:
-            continue
-        check_keys(f"variants.{name}", variant, ("crf", "guidance", "fusion", "options", "inference"))
-        if variant.get("inference") is not None:
-            _inference(f"variants.{name}.inference", variant.inference)
-            if not any(variant.get(key) for key in ("crf", "guidance", "fusion", "options")):
-                continue
-        if variant.get("crf") is not None:
-            presets.parameters(variant.crf)
-        check_choice(f"variants.{name}.guidance", variant.get("guidance"), GUIDANCES)
-        if variant.get("fusion") is not None:
-            check_choice(f"variants.{name}.fusion", variant.fusion, RULES.names)
-            check_fusion_options(f"variants.{name}.options", variant.fusion, dict(variant.get("options") or {}))
-        elif variant.get("options"):
-            raise InputError(f"variants.{name}.options: belong to a fusion rule, but no rule is named.")
-    if not variants:
-        raise InputError("variants is empty: nothing would be scored; try variants=standard.")
+    check_config(variants, _all, "variants")
+
+
+def _all(key: str, variants: Any) -> None:
+    check_mapping(key, variants)
+    for name, variant in variants.items():
+        if not re.fullmatch(r"\w{1,100}", str(name)) or str(name) == "ids":
+            raise InputError(
+                f"variants.{shown(name)}: a name consists of at most 100 letters, digits and _, and must not be 'ids'."
+            )
+        if variant not in (None, {}):
+            _variant(f"variants.{name}", variant)
+    if not 0 < len(variants) <= MOST:
+        wrong = f"has {len(variants)} rows, but at most {MOST} are scored" if variants else "is empty"
+        raise InputError(f"variants {wrong}; try variants=standard.")
+
+
+def _variant(where: str, variant: Any) -> None:
+    check_mapping(where, variant)
+    check_keys(where, variant, ("crf", "guidance", "fusion", "options", "inference"))
+    if variant.get("inference") is not None:
+        _inference(f"{where}.inference", variant["inference"])
+        if not any(variant.get(key) for key in ("crf", "guidance", "fusion", "options")):
+            return
+    if variant.get("crf") is not None:
+        try:
+            presets.parameters(variant["crf"])
+        except InputError as error:
+            raise InputError(f"{where}.{error}") from error
+    check_choice(f"{where}.guidance", variant.get("guidance"), GUIDANCES)
+    if variant.get("fusion") is not None:
+        check_choice(f"{where}.fusion", variant["fusion"], RULES.names)
+        check_fusion_options(f"{where}.options", variant["fusion"], variant.get("options"))
+    elif variant.get("options"):
+        raise InputError(f"{where}.options: belong to a fusion rule, but no rule is named.")
+
+
+def _inference(where: str, looks: Any) -> None:
+    """Raise InputError for a wrong `inference` of a variant."""
+    _INFERENCE(where, looks)
+    if looks.get("window") is None and "overlap" in looks:
+        raise InputError(f"{where}.overlap: is the overlap of windows, but `window` is not given.")
 
 
 def need_network(variants: DictConfig) -> list[str]:
@@ -47,33 +94,18 @@ def need_network(variants: DictConfig) -> list[str]:
     return [str(name) for name, variant in variants.items() if variant and not is_plain(variant.get("inference") or {})]
 
 
-def _inference(where: str, looks: Any) -> None:
-    """Raise InputError for a wrong `inference` of a variant; see `src.models.inference`."""
-    if not OmegaConf.is_dict(looks):
-        raise InputError(f"{where}={looks}: must say how, such as {{flip: true}}.")
-    check_keys(where, looks, ("scales", "flip", "window", "overlap"))
-    scales = looks.get("scales", [1.0])
-    if not OmegaConf.is_list(scales) and not isinstance(scales, list):
-        raise InputError(f"{where}.scales={scales}: must be a list, such as [0.75,1,1.25].")
-    if not scales:
-        raise InputError(f"{where}.scales=[]: give at least one, such as [1.0].")
-    for scale in scales:
-        check_number(f"{where}.scales", scale, 0.05, 8)
-    check_flag(f"{where}.flip", looks.get("flip", False))
-    if looks.get("window") is not None:
-        check_whole(f"{where}.window", looks.window, least=32)
-    elif "overlap" in looks:
-        raise InputError(f"{where}.overlap: is the overlap of windows, but `window` is not given.")
-    check_number(f"{where}.overlap", looks.get("overlap", 0), 0, 0.9)
-
-
-def check_fusion_options(where: str, rule: str, options: dict[Any, Any]) -> None:
+def check_fusion_options(where: str, rule: str, options: Any) -> None:
     """The options of a rule are its keyword-only arguments; `LIMITS` of `src.scoring.fusion` holds their ranges."""
+    if options is not None and not isinstance(options, Mapping):
+        raise InputError(f"{where}={shown(options)}: must be a mapping, such as {{weight: 0.5}}.")
     named = inspect.signature(RULES[rule]).parameters.values()
     known = [parameter.name for parameter in named if parameter.kind is parameter.KEYWORD_ONLY]
-    if set(options) != set(known):
-        raise InputError(f"{where}={options}: the rule '{rule}' takes {', '.join(known) or 'none'}, each once.")
-    for key, value in options.items():
+    if set(options or {}) != set(known):
+        raise InputError(f"{where}={shown(options)}: the rule '{rule}' takes {', '.join(known) or 'none'}, each once.")
+    for key, value in (options or {}).items():
         low, high = LIMITS.get(key, (-math.inf, math.inf))
-        if not isinstance(value, type(low)) or not low <= value <= high:
-            raise InputError(f"{where}.{key}={value}: must be of type {type(low).__name__}, from {low} to {high}.")
+        is_kind = isinstance(value, type(low)) and not isinstance(value, bool)
+        if not is_kind or not low <= value <= high:
+            raise InputError(
+                f"{where}.{key}={shown(value)}: must be of type {type(low).__name__}, from {low} to {high}."
+            )

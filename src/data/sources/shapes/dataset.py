@@ -11,7 +11,7 @@ from PIL import Image
 from rich.progress import track
 
 from src.core.errors import InputError
-from src.core.files import alone
+from src.core.files.alone import alone
 from src.data.classes import voc_palette
 from src.data.sources.shapes.render import make_sample
 from src.data.sources.table import SOURCES, Within, check_options, check_root

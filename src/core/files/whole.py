@@ -1,20 +1,17 @@
-"""Files that are complete or absent, never half-written; one process writes at a time. Imports no torch."""
+"""Files that are complete or absent, never half-written."""
 
 import errno
 import json
 import os
 import shutil
-import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from src.core.errors import InputError
 
@@ -108,58 +105,6 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path, *, way_out: str = "move it away") -> BinaryIO:
-    """Open a file for reading, but nothing else that may lie in its place: reading a pipe would wait for ever.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is not a regular file, or cannot be opened; the message ends with `way_out`.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
-        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', error)}): {way_out}.") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise InputError(f"{path} is not a file but a folder, a pipe or a device: {way_out}.")
-    return os.fdopen(descriptor, "rb")
-
-
-def read_text(path: Path, *, most: int = 2**26, way_out: str = "move it away") -> str:
-    """The text of a regular file in UTF-8.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is not a regular file, is longer than `most` bytes, or is not UTF-8.
-    """
-    with open_regular(path, way_out=way_out) as file:
-        content = file.read() if os.fstat(file.fileno()).st_size <= most else None
-    if content is None:
-        raise InputError(f"{path} is larger than {most:,} bytes, so this project did not write it: {way_out}.")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text in UTF-8 (byte {error.start}): {way_out}.") from error
-
-
-def read_json(path: Path, *, way_out: str = "delete it, then start the command that wrote it again") -> Any:
-    """The content of a JSON file, or None if there is no such file.
-
-    Raises:
-        InputError: it is damaged; the message ends with `way_out`.
-    """
-    try:
-        return json.loads(read_text(path, way_out=way_out))
-    except FileNotFoundError:
-        return None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is cut off or is not JSON (line {error.lineno}): {way_out}.") from error
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply: {way_out}.") from None
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain values as JSON; NaN and infinity are errors."""
     with replacing(path) as temporary:
@@ -172,53 +117,3 @@ def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> 
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.save(member, array, allow_pickle=False)
-
-
-_only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)
-
-
-def only_reading(find: Callable[..., Path]) -> Callable[..., Path]:
-    """The same function, but it only finds data: it makes and fetches nothing, and raises InputError instead.
-
-    For data whose folder and addresses come from a file that anybody may have written.
-    """
-
-    def found(*arguments: Any, **options: Any) -> Path:
-        token = _only_reads.set(True)
-        try:
-            return find(*arguments, **options)
-        finally:
-            _only_reads.reset(token)
-
-    return found
-
-
-def check_may_make(root: Path) -> None:
-    """Raise InputError inside a function that is `only_reading`."""
-    if _only_reads.get():
-        raise InputError(
-            f"{root}: the data is not there. A folder that a checkpoint names is only read: to make or fetch the data, "
-            "name it on the command line (data=NAME or data.root=FOLDER)."
-        )
-
-
-@contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Lock a folder, and make it if needed: one process makes what is missing in it, the others wait.
-
-    Raises:
-        InputError: the folder cannot be written to, or must not be.
-    """
-    check_may_make(root)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        held = FileLock(root / ".lock")
-        held.acquire()
-    except OSError as error:
-        raise InputError(
-            f"{root} cannot be written to ({error.strerror}); choose a writable folder with data.root or TORCH_HOME"
-        ) from error
-    try:
-        yield
-    finally:
-        held.release()

@@ -1,30 +1,36 @@
 """The common part of all commands: composing the config, readable errors, exit status. Imports no torch."""
 
-import difflib
+import errno
 import io
 import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.core.compose import composing, register, typed
+from src.core.command.mistakes import check_words, sentence
+from src.core.compose import register, typed
 from src.core.errors import InputError, Interrupted, printable
 from src.core.names import CONF
 
 CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, Lightning and SLURM
+
+_SYSTEM = (  # what the disk and the system refuse
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EMFILE, errno.ENFILE),
+)
 
 
 def is_main(config: DictConfig) -> bool:
@@ -65,8 +71,8 @@ def command(
                 check(config)
                 sys.argv[1:] = typed(sys.argv[1:])  # for the processes that the trainer may start
                 return body(config)
-            except (InputError, HydraException) as error:
-                if HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
+            except Exception as error:
+                if not _is_told(error) or HydraConfig.get().mode is RunMode.MULTIRUN or _wants_traceback():
                     raise
                 told = _complain(sentence(error, name, sys.argv[1:]))
                 sys.exit(told)  # passes through Hydra, which would print the error in its own words
@@ -83,7 +89,9 @@ def command(
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
                 _check_locale(sys.argv[1:])
+                _check_flags(sys.argv[1:], name)
                 sys.argv[1:] = register(sys.argv[1:])
+                check_words(sys.argv[1:], name)
                 if rest is not None:
                     sys.argv[1:] = _gathered(sys.argv[1:], name, rest)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
@@ -95,8 +103,8 @@ def command(
                 if isinstance(ended.__context__, KeyboardInterrupt):  # Lightning's way to end a training
                     sys.exit(_complain("interrupted; the same command goes on from the last whole epoch", status=130))
                 raise
-            except (InputError, HydraException, OmegaConfBaseException) as error:
-                if _wants_traceback():
+            except Exception as error:
+                if not _is_told(error) or _wants_traceback():
                     raise
                 sys.exit(_complain(sentence(error, name, sys.argv[1:])))
 
@@ -143,6 +151,23 @@ def _wants_traceback() -> bool:
     return os.environ.get("SEGLAB_TRACEBACK") == "1"
 
 
+def _is_told(error: Exception) -> bool:
+    """Whether an error is the user's or the system's, and not a mistake of ours, which needs its traceback."""
+    ours = isinstance(error, InputError | HydraException | OmegaConfBaseException)
+    return ours or (isinstance(error, OSError) and error.errno in _SYSTEM)
+
+
+def _check_flags(words: list[str], name: str) -> None:
+    """Raise InputError for a word that begins with a dash and is no flag of Hydra's."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"{message}; options are written as key=value, and python -m src.{name} --help lists them.")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(words)
+
+
 def _complain(message: str, *, status: int = 1) -> int:
     print(printable(f"error: {message}", keep="\n"), file=sys.stderr)
     return status
@@ -165,49 +190,3 @@ def _quoted(text: str) -> str:
     """A string in Hydra's grammar, where a backslash counts only before a quote and at the end; `${...}` stays text."""
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return "'" + re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
-
-
-def sentence(error: Exception, name: str, words: list[str], *, besides: Collection[str] = ()) -> str:
-    """The error message for the user: no class name, no worker traceback; for a misspelt key, the valid keys.
-
-    Args:
-        error: what was raised.
-        name: of the root config.
-        words: of the command line.
-        besides: keys that the command takes in addition to those of the config.
-    """
-    if isinstance(error, InputError):
-        return str(error).rsplit("InputError: ", 1)[-1].strip()  # a data worker prefixes its traceback
-    return _misspelt_key(name, words, besides) or str(error).partition("\nConfig search path")[0].strip()
-
-
-def _misspelt_key(name: str, typed: list[str], besides: Collection[str]) -> str | None:
-    """A message about the first `key=value` whose key does not exist, with the valid keys; None if all keys exist."""
-    words = [word for word in typed if "=" in word and not word.startswith(("-", "+", "~"))]
-    groups = [w for w in words if (CONF / w.partition("=")[0]).is_dir() or w.startswith("table=")]
-    with composing():
-        try:
-            config = hydra.compose(name, overrides=[word for word in groups if "," not in word])
-        except HydraException:
-            return None  # the choice is wrong, not the key: Hydra's message lists the choices
-        for override in OverridesParser.create().parse_overrides([word for word in words if word not in groups]):
-            if (problem := _unknown(config, override.key_or_group, besides)) is not None:
-                return problem
-    return None
-
-
-def _unknown(config: DictConfig, key: str, besides: Collection[str]) -> str | None:
-    node: Any = config
-    path: list[str] = []
-    for part in key.split("@")[0].replace("/", ".").split("."):
-        if part == "hydra":
-            return None
-        if not OmegaConf.is_dict(node) or part not in node:
-            valid = sorted({*map(str, node), *(besides if not path else ())}) if OmegaConf.is_dict(node) else []
-            close = difflib.get_close_matches(part, valid, n=1)
-            where = f"in {'.'.join(path)}" if path else "among the options"
-            hint = f" Did you mean {'.'.join([*path, close[0]])}?" if close else ""
-            return f"{key}: there is no '{part}' {where}.{hint} Valid: {', '.join(valid) or 'nothing below a value'}."
-        path.append(part)
-        node = node[part] if not OmegaConf.is_missing(node, part) else None
-    return None

@@ -1,0 +1,1 @@
+"""Files: written whole, read with care, and made by one process at a time. Imports no torch."""
