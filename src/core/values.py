@@ -89,7 +89,7 @@ def check_text(key: str, value: Any) -> None:
 
 def check_path(key: str, value: Any) -> None:
     """Raise InputError unless the value can be a path: a text, each name in it at most 255 bytes long."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise InputError(f"{key}={shown(value)}: must be a path (one that is a number begins with ./).")
     if len(encoded := value.encode(errors="surrogatepass")) > 4000 or any(
         len(name) > 255 for name in encoded.split(b"/")

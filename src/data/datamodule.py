@@ -148,7 +148,8 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _too_few(self, count: int) -> str:
         """What to do if the training list has fewer images than a batch."""
         name, limit = self.lists["train"]
-        few = f"recipe.batch_size={self.batch_size}: the training list '{name}' of {self.root} has {count} images"
+        some = f"{count} image{'s' * (count != 1)}"
+        few = f"recipe.batch_size={self.batch_size}: the training list '{name}' of {self.root} has {some}"
         if limit is not None:
             few += f" up to data.train_limit={limit}"
         share = processes.count()

@@ -189,7 +189,9 @@ def _opened(data: bytes, path: Path) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise FileInputError(f"{path} is empty or not an image; restore the file from the archive") from None
+        raise FileInputError(
+            f"{path} cannot be read (it is empty or not an image); restore the file from the archive"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FileInputError(
             f"{path} has more than {LARGEST / 1e6:.0f} million px; scale image and mask down"

@@ -61,8 +61,8 @@ ONE = {"lists": {"train": ("train", 1), "val": ("val", None)}}
     [
         ({"batch_size": 4}, "has 2 images and .*use recipe.batch_size=2 or less"),
         (
-            {"lists": {"train": ("train", 1), "val": ("val", None)}},
-            "has 1 images up to data.train_limit=1, and a training step needs at least 2; give more",
+            ONE,
+            "has 1 image up to data.train_limit=1, and a training step needs at least 2; give more",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from src.core.values import (
     check_keys,
     check_mapping,
     check_number,
-    check_text,
+    check_path,
     check_whole,
     choice,
     parts,
@@ -145,7 +145,7 @@ def check_data_set(config: DictConfig) -> None:
     _check_name(SOURCES, data.get("source"), config)
     check_folder_name("data.name", data.name)
     for key in ("root", "train_list", "val_list"):
-        check_text(f"data.{key}", data.get(key))
+        check_path(f"data.{key}", data.get(key))
     for key in ("train_limit", "val_limit"):
         if data[key] is not None:
             check_whole(f"data.{key}", data[key], least=1)
