@@ -4,6 +4,7 @@ import pytest
 from hydra.errors import HydraException
 
 from src.core.compose import TABLES
+from src.core.files.whole import write_json
 from src.runs.folder import RunFolder
 from src.runs.jobs import expand
 from src.runs.state import run_folder
@@ -11,6 +12,7 @@ from src.training.launcher import _typed
 from src.training.sweep import _because, _devices
 
 SMALL = ["data=shapes", "backbone.weights=none", "recipe=demo"]
+from tests.conftest import RESULTS
 
 
 @pytest.mark.parametrize("name", [path.stem for path in TABLES.glob("*.yaml")])
@@ -53,11 +55,11 @@ def test_tables_share_the_networks_they_have_in_common(tmp_path):
     folder.write_config(first.config)
     folder.last.touch()
     assert first.standing() == second.standing() == ("unfinished", "")
-    folder.results.write_text("{}")
+    write_json(folder.results, RESULTS)
     assert first.standing() == ("done", "") and second.standing() == ("trained", "")
     assert second.scored.path.parent == folder.path / "evaluations"
     second.scored.create()
-    second.scored.results.write_text("{}")
+    write_json(second.scored.results, RESULTS)
     assert second.standing() == ("done", "")
 
 

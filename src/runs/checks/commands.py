@@ -66,6 +66,9 @@ def check_train(config: DictConfig) -> None:
             "overwrite=true and resume contradict each other: one deletes the checkpoint that the other needs."
         )
     _common(config)
+    names = [str(config[group].name) for group in ("data", "backbone", "head", "loss", "recipe")]
+    if config.name is None and len("-".join(names).encode()) > 200:  # a seed and a hash follow; a name has 255 bytes
+        raise InputError("the names of the choices are too long together for a run folder: give it a short name=NAME.")
     if config.keep_logits and (needy := need_network(config.variants)):
         raise InputError(
             f"keep_logits: variants {', '.join(needy)} look more than once at an image, and need the network itself."
