@@ -10,9 +10,9 @@ from src.runs.jobs import expand
 from src.runs.state import run_folder
 from src.training.launcher import _typed
 from src.training.sweep import _because, _devices
+from tests.conftest import RESULTS
 
 SMALL = ["data=shapes", "backbone.weights=none", "recipe=demo"]
-from tests.conftest import RESULTS
 
 
 @pytest.mark.parametrize("name", [path.stem for path in TABLES.glob("*.yaml")])
