@@ -33,7 +33,7 @@ def test_it_is_the_reference(reference, height, width, labels, changes):
 def test_a_small_image_by_the_formula_alone():
     """Away from the lattice: a spatial kernel so narrow that it is the identity only scales the unaries."""
     probs, rgb = scene(6, 8, 4)
-    (found,) = infer(probs, rgb, [model(iterations=1, spatial_sigma=1e-3, spatial_weight=2, bilateral_weight=0)])
+    (found,) = infer(probs, rgb, [model(iterations=1, spatial_sigma=1e-2, spatial_weight=2, bilateral_weight=0)])
     expected = np.log(probs) + 2 * probs  # K is the identity after normalisation
     expected = np.exp(expected - expected.max(0))
     np.testing.assert_allclose(found, expected / expected.sum(0), atol=1e-5)
@@ -173,7 +173,7 @@ def test_any_memory_layout_will_do():
 
 def test_a_lattice_too_fine_to_name_is_refused():
     with pytest.raises(InputError, match="too small for this image"):
-        infer(*scene(12, 20, 2), [model(bilateral_sigma_rgb=1e-4)])
+        infer(*scene(12, 20, 2), [model(bilateral_sigma_xy=0.01, bilateral_sigma_rgb=0.01)])
 
 
 @pytest.mark.parametrize("number", [-1e-6, float("nan"), float("-nan"), float("inf"), 1.001])

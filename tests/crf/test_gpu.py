@@ -27,7 +27,7 @@ def test_it_is_the_reference(reference, number, changes):
 
 
 def test_a_batch_of_all_sizes_and_models_is_one_by_one_on_the_cpu():
-    models = [model(), model("normalized_uint8"), model(iterations=0), model(label_floor=0.6), model(spatial_weight=-1)]
+    models = [model(), model("normalized_uint8"), model(iterations=0), model(label_floor=0.6), model(spatial_weight=0)]
     for (probs, rgb), together in zip(MIXED, infer(MIXED, models), strict=True):
         for one, expected in zip(together, meanfield.infer(probs, rgb, models), strict=True):
             np.testing.assert_allclose(one, expected, atol=1e-4)

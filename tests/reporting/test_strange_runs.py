@@ -124,6 +124,8 @@ def twice(path):
 AGAIN = "then the same command (python -m src.train, or src.evaluate for a folder of scores) scores again"
 DEEP = b"[" * 100_000
 
+RUN = b"data: {name: d, root: r}\ncrf: {name: c}\nvariants: {none: null}\ntrainer: {}\n"
+
 BAD = {
     "results.json": [
         (cut, "is cut off or is not JSON"),
@@ -186,14 +188,14 @@ BAD = {
         (with_bytes(b"a: [1,\n"), "cannot be read as YAML"),
         (with_bytes(b"a: 1\n"), "is not the config of a run"),
         (with_bytes(b"data: x\ntrainer: {}\n"), "is not the config of a run"),
-        (with_bytes(b"a: \xff"), "is not a text in UTF-8"),
-        (with_bytes(b"{a: " * 3000), "cannot be read as YAML"),
-        (with_bytes(b"a: &a [1]\nb: [*a, *a]\n"), "holds an alias"),
-        (with_bytes(b"data: {name: d}\ntrainer: {}\nseed: abc\n"), "seed=abc is not a whole number"),
-        (with_bytes(b"data: {name: d}\ntrainer: {}\nseed: 99999999999999999999\n"), "below 2^63"),
-        (huge, "is larger than"),
-        (pipe, "is not a file"),
-        (folder, "is not a file"),
+        (with_bytes(b"a: \xff"), "cannot be read as YAML"),
+        (with_bytes(b"{a: " * 3000), "is nested too deeply"),
+        (with_bytes(b"a: &a [1]\nb: [*a, *a]\n"), "holds a YAML alias"),
+        (with_bytes(RUN + b"seed: abc\n"), "seed=abc is not a whole number"),
+        (with_bytes(RUN + b"seed: 99999999999999999999\n"), "2^63 - 1"),
+        (huge, "has more than 10 MB"),
+        (pipe, "is not a"),
+        (folder, "is not a"),
     ],
     "confusion.npz": [
         (lambda path: path.unlink(), "is missing"),

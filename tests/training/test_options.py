@@ -46,7 +46,7 @@ def test_a_crf_in_torch_is_exact_though_the_network_runs_in_bfloat16(averaged):
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_checkpoint(averaged):
-    loss = ["loss.name=failing", "+loss.kind=nan", "+loss.rank=0", "+loss.step=3"]  # in the second epoch
+    loss = ["loss.name=failing", "+loss.kind=infinite", "+loss.rank=0", "+loss.step=3"]  # in the second epoch
     done = run("train", *SHORT, *loss, "recipe.epochs=4", "name=diverging", cwd=averaged, status=1)
     folder = averaged / "runs" / "diverging"
     assert "is not finite; images: shapes_0" in done.stderr
@@ -224,7 +224,7 @@ def test_wrong_values_say_what_is_right(word, says):
     ("words", "says"),
     [
         ("loss=focal loss.gamma=abc", r"loss\.gamma=abc: must be a number of at least 0"),
-        ("loss=focal loss.gamma=nan", r"loss\.gamma=nan: must be a number"),
+        ("loss=focal loss.gamma=nan", r"loss\.gamma=nan: must be a finite number"),
         ("loss.class_weights=[1,2]", "list of 21 numbers"),
         ("loss.class_weights=1", "list of 21 numbers"),
         (f"loss.class_weights={[0] * 21}", "all are 0"),

@@ -57,13 +57,13 @@ def alone(words, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize(("kind", "says"), [("nan", "loss of step 1 in epoch 0"), ("memory", "try half as many")])
+@pytest.mark.parametrize(("kind", "says"), [("infinite", "loss of step 1 in epoch 0"), ("memory", "try half as many")])
 def test_what_goes_wrong_in_one_process_ends_all_with_its_sentence(tmp_path, kind, says, rank):
     loss = ["loss.name=failing", f"+loss.kind={kind}", f"+loss.rank={rank}", "+loss.step=1"]
     done = alone([*TWO, *loss], cwd=tmp_path, status=1)
     failed = (tmp_path / "runs" / "net" / "failed.txt").read_text()
     assert says in failed and says in done.stderr and "Traceback" not in done.stderr
-    if kind == "nan":
+    if kind == "infinite":
         own = failed.partition("images: ")[2].partition(";")[0].split(", ")
         assert len(own) == 2 and done.stderr.count("error:") == 1
 

@@ -137,9 +137,13 @@ def test_a_folder_without_the_config_of_its_run_is_not_taken_for_another(whole):
 def test_resume_null_starts_at_the_start(tmp_path):
     folder = RunFolder(tmp_path)
     folder.best.touch(), folder.last.touch()
-    folder.write_ending({"monitor": {}})
+    ended = {
+        "monitor": {"key": "val/miou", "value": 0.5, "epoch": 1},
+        "training": {"steps": 2, "of": 2, "stopped": None},
+    }
+    folder.write_ending(ended)
     asked = OmegaConf.create({"resume": "auto", "overwrite": False})
-    assert starting_point(asked, folder) == (None, {"monitor": {}})
+    assert starting_point(asked, folder) == (None, ended)
     asked.resume = None
     assert starting_point(asked, folder) == (None, None)
     folder.begin(asked)

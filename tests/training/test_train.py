@@ -129,7 +129,7 @@ def test_evaluate_gives_the_run_its_own_scores_again(finished):
     [
         (
             lambda f: (f / "JPEGImages" / "shapes_000003.jpg").write_bytes(b"\xff\xd8\xff"),
-            r"shapes_000003\.jpg is empty or not an image",
+            r"shapes_000003\.jpg cannot be read",
         ),
         (lambda f: _label(f, 57), r"shapes_000003\.png has labels 57"),
         (lambda f: _label(f, 3, size=(9, 9)), r"shapes_000003\.png is 9 x 9 px"),
