@@ -114,7 +114,25 @@ def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task:
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
         _check_state(content, [one for group in task.parameter_groups() for one in group], path)
     check_weights(content["state_dict"], task.state_dict(), path)
+    _check_progress(content, stored, path)
     return stored
+
+
+def _check_progress(content: dict[str, Any], stored: DictConfig, path: Path) -> None:
+    """Raise InputError unless the checkpoint says how far its epochs and its schedule have come."""
+    try:
+        loop = content["loops"]["fit_loop"]
+        counts = [
+            loop["epoch_loop.batch_progress"]["total"]["ready"],
+            *(one["last_epoch"] for one in content["lr_schedulers"]),
+        ]
+        is_known = loop["epoch_progress"]["current"]["processed"] == content["epoch"] + 1
+        is_known &= len(counts) == 1 + (stored.recipe.scheduler is not None)
+        is_known &= all(isinstance(count, int) and count >= 0 for count in counts)
+    except (KeyError, TypeError):
+        is_known = False
+    if not is_known:
+        raise InputError(f"resume={path}: does not say how far its training has come; start anew with resume=null.")
 
 
 def _check_state(content: dict[str, Any], parameters: list[nn.Parameter], path: Path) -> None:

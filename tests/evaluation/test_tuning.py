@@ -95,6 +95,7 @@ def test_another_question_is_refused_in_the_same_folder(tuned):
     assert "holds a search of another question" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on(tuned):
     cwd, _ = tuned
     options = ["run=runs/net", *SEARCH, "trials=60", "output=killed"]

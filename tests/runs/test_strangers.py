@@ -226,6 +226,7 @@ def test_a_loss_of_ones_own_trains_goes_on_and_is_scored_by_its_name(trained):
         )
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_scored_only_with_its_plugin(trained):
     done = run("evaluate", "run=runs/good", cwd=trained, status=1)
     assert "best.ckpt: its config cannot be used: backbone.kind=tiny: the name came from a plugin" in done.stderr

@@ -100,6 +100,7 @@ def test_the_best_of_other_images_does_not_count(averaged):
     assert other["monitor"]["epoch"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_began_elsewhere_goes_on_from_its_own_last_epoch(averaged):
     folder = averaged / "runs" / "moved"
     words = [*SHORT, "recipe.ema=0.9", "recipe.epochs=30", "resume=runs/ema/last.ckpt", "name=moved"]

@@ -153,9 +153,10 @@ def test_resume_null_starts_at_the_start(tmp_path):
 def test_sigterm_ends_a_training_after_its_step_and_the_same_command_goes_on(whole):
     folder = RunFolder(whole / "runs" / "asked")
     words = [*SHORT, "recipe.epochs=400", "name=asked"]
-    for lines in (2, 4):
-        done = run("train", *words, cwd=whole, status=143, deadly=[folder.metrics, lines, 0, signal.SIGTERM])
-        assert done.stderr.splitlines()[-1].startswith("error: ended by SIGTERM in epoch ")
+    for lines, number in ((2, signal.SIGTERM), (4, signal.SIGUSR1)):  # the second is SLURM's before its time limit
+        moment = [folder.metrics, lines, 0, number]
+        done = run("train", *words, cwd=whole, status=128 + number, deadly=moment, SLURM_JOB_ID="7")
+        assert done.stderr.splitlines()[-1].startswith(f"error: ended by {number.name} in epoch ")
         assert "holds the last whole one; the same command goes on" in folder.failure.read_text()
         assert not folder.results.exists() and folder.last.exists()
     assert "resuming" in done.stdout

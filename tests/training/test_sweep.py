@@ -38,6 +38,7 @@ def test_a_failing_job_leaves_the_others_alone_and_stays_in_the_table(tmp_path):
     assert "failed: recipe.batch_size=64" in report.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path):
     options = [*TINY, "recipe.epochs=5", "variants=none", "panels=0"]
     warm_run("train", *options, "seed=1", cwd=tmp_path)
