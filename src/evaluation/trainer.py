@@ -17,8 +17,10 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from torch.distributed import DistError
 from torch.nn.parallel import DistributedDataParallel
 
+from src.core.errors import InputError
 from src.core.memory import memory_for_scoring
 from src.evaluation.hardware import Hardware
 from src.models.checkpoint import WholeFiles
@@ -55,9 +57,19 @@ def running_trainer(machine: Hardware, folder: Path, **options: Any) -> Iterator
     try:
         with memory_for_scoring():
             yield trainer
-    except BaseException:
+    except BaseException as error:
         end_started(trainer.strategy.launcher)
+        if machine.processes > 1 and _is_lost(error):
+            raise InputError(
+                "another of the processes that share this work was lost; the system may have ended it, or its machine "
+                "cannot be reached any more. The same command goes on from what is done."
+            ) from error
         raise
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether an error comes from talking to a process that is gone."""
+    return isinstance(error, DistError) or (isinstance(error, RuntimeError) and "gloo/transport" in str(error))
 
 
 def end_started(launcher: Any) -> None:

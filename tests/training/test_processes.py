@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 
 import numpy as np
@@ -66,6 +69,20 @@ def test_what_goes_wrong_in_one_process_ends_all_with_its_sentence(tmp_path, kin
     if kind == "infinite":
         own = failed.partition("images: ")[2].partition(";")[0].split(", ")
         assert len(own) == 2 and done.stderr.count("error:") == 1
+
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_others_with_a_sentence(tmp_path):
+    words = [*TINY, *TWO, "recipe.epochs=400", "variants=none", "panels=0", "name=net"]
+    command = [sys.executable, "-m", "src.train", *words]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "runs" / "net" / "last.ckpt").exists() and process.poll() is None:
+        time.sleep(0.05)
+    (other,) = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "src.train"], capture_output=True).stdout.split()
+    os.kill(int(other), signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == 1 and b"Traceback" not in errors
+    assert b"error: another of the processes that share this work was lost" in errors
 
 
 def torchrun(module, *words, cwd):
