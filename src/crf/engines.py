@@ -1,6 +1,7 @@
 """Engines: where dense CRFs run, and how many at a time. To add an engine, write it here and list it in `ENGINES`."""
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -180,7 +181,7 @@ class PyDenseCRFEngine:
     def __init__(self, processes: int) -> None:
         pydensecrf.require()
         context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
-        self._executor = ProcessPoolExecutor(processes, mp_context=context)
+        self._executor = ProcessPoolExecutor(processes, context, signal.signal, (signal.SIGTERM, signal.SIG_IGN))
         self.ahead = 2 * processes
         self.busy = 0.0
 

@@ -1,6 +1,7 @@
 """The LightningDataModule over any folder in the VOC layout."""
 
 import hashlib
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -201,4 +202,15 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _loading(self, batches: int) -> Mapping[str, Any]:
         """Options of a loader; more workers than batches would have nothing to do."""
         workers = min(self.workers, batches)
-        return {"num_workers": workers, "pin_memory": self.pin_memory, "persistent_workers": workers > 0}
+        return {
+            "num_workers": workers,
+            "pin_memory": self.pin_memory,
+            "persistent_workers": workers > 0,
+            "worker_init_fn": _leave_signals_alone,
+        }
+
+
+def _leave_signals_alone(worker: int) -> None:
+    """Ignore what asks the command to end: `timeout` and clusters send it to workers, too, which the command ends."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)

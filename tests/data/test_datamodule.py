@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import signal
 
 import pytest
 
@@ -42,6 +44,15 @@ def test_workers_that_validate_start_before_the_training_and_stay(folder):
     for _ in range(2):
         assert [batch["id"] for batch in loader] == [[image_id] for image_id in data.ids("val")]
         assert {child.pid for child in multiprocessing.active_children()} - before == workers
+
+
+def test_a_signal_to_the_whole_group_leaves_the_workers_to_their_command(folder):
+    data = module(folder)
+    loader = data.val_dataloader()
+    first = next(iterator := iter(loader))
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGTERM)
+    assert [batch["id"] for batch in [first, *iterator]] == [[image_id] for image_id in data.ids("val")]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3")  # the machine may have fewer cores
