@@ -49,19 +49,11 @@ def environment():
 
 HANGS = 900  # seconds; not for slow machines, but for what would never end
 
-# Runs a module as `python -m` does, in a process in which `import torch` fails.
-NO_TORCH = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
 
-
-def run(module, *arguments, cwd, status=0, timeout=HANGS, torch=True, **variables):
-    """Run a command of the project in a folder of its own, as a user would; with environment variables.
-
-    `torch=False`: in a process that cannot import torch, for what must be told before it is.
-    """
-    name = f"src.{module}"
-    start = ["-m", name] if torch else ["-c", NO_TORCH.format(name)]
+def run(module, *arguments, cwd, status=0, timeout=HANGS, **variables):
+    """Run a command of the project in a folder of its own, as a user would; with environment variables."""
     done = subprocess.run(
-        [sys.executable, *start, *arguments],
+        [sys.executable, "-m", f"src.{module}", *arguments],
         cwd=cwd, env=environment() | variables, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
@@ -69,8 +61,8 @@ def run(module, *arguments, cwd, status=0, timeout=HANGS, torch=True, **variable
 
 
 @cache
-def _warm_process():
-    command = [sys.executable, "-m", "tests.warm"]
+def _warm_process(*kind):
+    command = [sys.executable, "-m", "tests.warm", *kind]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -84,14 +76,16 @@ def _stop(process):
     process.stdout.close()
 
 
-def warm_run(module, *arguments, cwd, status=0, deadly=None, **variables):
+def warm_run(module, *arguments, cwd, status=0, deadly=None, torch=True, **variables):
     """The same in a fork of a process that has imported torch already: five seconds less.
+
+    `torch=False`: in a process that cannot import torch, for what must be told before it is.
 
     `deadly`, a file, a number of lines, seconds, a signal: the command gets the signal so many seconds after the file
     has so many lines. `status=None`: the caller looks at it.
     """
     deadly = deadly and [str(deadly[0]), *deadly[1:], *(0, signal.SIGKILL)[len(deadly) - 2 :]]
-    process = _warm_process()
+    process = _warm_process(*([] if torch else ["light"]))
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder, name)) for name in ("out", "err")]
         for file in files:

@@ -1,4 +1,6 @@
-"""Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm`.
+"""Runs commands in forks of a process that has imported what takes seconds to import: `python -m tests.warm [light]`.
+
+With `light`, this is only what commands import before torch, and torch cannot be imported.
 
 A request is a line of standard input in JSON: `[module, arguments, folder, output file, error file, environment
 variables, deadly]`; the answer is one line with the exit status. `deadly` is null, or a file, a number of lines,
@@ -18,18 +20,21 @@ from pathlib import Path
 
 from hydra._internal.hydra import Hydra
 
-from src.core.names import load_plugins
-from src.crf import gpu  # noqa: F401
-from src.crf.cpu import meanfield  # noqa: F401
-from src.evaluation import build, logits, results, scoring  # noqa: F401
-from src.evaluation.tuning import (
-    preset,  # noqa: F401
-    search,  # noqa: F401
-)
-from src.reporting.output import page, plots  # noqa: F401
-from src.training import fit, recipe  # noqa: F401
+if "light" in sys.argv:
+    sys.modules["torch"] = None  # importing it raises ImportError
+    from src.reporting import request  # noqa: F401
+    from src.reporting.output import publish  # noqa: F401
+    from src.training import launcher  # noqa: F401
+else:
+    from src.core.names import load_plugins
+    from src.crf import gpu  # noqa: F401
+    from src.crf.cpu import meanfield  # noqa: F401
+    from src.evaluation import build, logits, results, scoring  # noqa: F401
+    from src.evaluation.tuning import preset, search  # noqa: F401
+    from src.reporting.output import page, plots  # noqa: F401
+    from src.training import fit, recipe  # noqa: F401
 
-load_plugins(str(Path(__file__).with_name("tiny.py")))  # that every command of a test could need
+    load_plugins(str(Path(__file__).with_name("tiny.py")))  # that every command of a test could need
 HOLD = os.WEXITED | os.WNOHANG | os.WNOWAIT  # look whether it has ended, without taking leave of it
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, run, warm_run
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ from tests.conftest import ROOT, run
     ],
 )
 def test_mistakes_are_one_sentence_with_the_way_out(module, argument, message, tmp_path):
-    done = run(module, *argument.split(), cwd=tmp_path, status=1, torch=False)
+    done = warm_run(module, *argument.split(), cwd=tmp_path, status=1, torch=False)
     assert re.search(message, done.stderr), done.stderr
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert not (tmp_path / "data").exists()
@@ -62,7 +62,7 @@ def test_mistakes_are_one_sentence_with_the_way_out(module, argument, message, t
 
 @pytest.mark.parametrize("module", ["train", "evaluate", "report", "check"])
 def test_help_lists_the_choices(module, tmp_path):
-    assert "data: shapes, voc2012, voc2012_aug" in run(module, "--help", cwd=tmp_path, torch=False).stdout
+    assert "data: shapes, voc2012, voc2012_aug" in warm_run(module, "--help", cwd=tmp_path, torch=False).stdout
 
 
 def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
@@ -74,7 +74,7 @@ def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
 def test_a_terminal_without_unicode_gets_escapes_and_a_word_it_cannot_hold_a_sentence(tmp_path):
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0"}
     small = ["data=shapes", *(f"data.prepare.{key}" for key in ("train=1", "val=1", "height=64", "width=64"))]
-    done = run("check", *small, cwd=tmp_path, torch=False, **plain)
+    done = run("check", *small, cwd=tmp_path, **plain)
     assert "\\u2713 no problems found" in done.stdout
-    done = run("check", "data.root=dätä", cwd=tmp_path, torch=False, status=1, **plain)
+    done = run("check", "data.root=dätä", cwd=tmp_path, status=1, **plain)
     assert re.fullmatch(r"error: data.root=\S+: has characters that this locale lacks; set LC_ALL.*\n", done.stderr)
