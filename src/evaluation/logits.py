@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from src.core.errors import InputError
-from src.core.files.whole import check_room, megabytes, replacing
+from src.core.files.whole import check_room, in_bytes, replacing
 from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits
@@ -106,7 +106,7 @@ class LogitsWriter(BasePredictionWriter):
     def _check_room(self, size: int) -> None:
         self.checked = True
         need = size * self.images
-        self.console.print(f"logits      {self.images} files of {megabytes(size)}, {megabytes(need)} in all")
+        self.console.print(f"logits      {self.images} files of {in_bytes(size)}, {in_bytes(need)} in all")
         check_room(self.folder, need, f"logits of {self.images} images")
 
 

@@ -13,7 +13,7 @@ from rich import get_console
 from rich.console import Console
 
 from src.core.errors import InputError
-from src.core.files.whole import check_room, megabytes
+from src.core.files.whole import check_room, in_bytes
 from src.core.machine import give_back_freed_memory
 from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule
@@ -149,7 +149,7 @@ def _check_disk(config: DictConfig, task: SegmentationTask, folder: RunFolder) -
     one = weights + states * trained + (weights if recipe.ema is not None else 0)
     there = sum(path.stat().st_size for path in (folder.best, folder.last) if path.exists())
     check_room(folder.path, max(one, 3 * one - there), "two checkpoints")  # and the next one, before it replaces one
-    get_console().print(f"disk        two checkpoints of about {megabytes(one)}", highlight=False, markup=False)
+    get_console().print(f"disk        two checkpoints of about {in_bytes(one)}", highlight=False, markup=False)
 
 
 def tell(ended: dict[str, Any], console: Console) -> None:

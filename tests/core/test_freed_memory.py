@@ -24,7 +24,7 @@ print(held() - before)
 """
 
 
-def megabytes(**environment: str) -> list[int]:
+def in_bytes(**environment: str) -> list[int]:
     """What a process holds of 200 MB that it has freed, and after it has given back what it holds."""
     command = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
@@ -32,10 +32,10 @@ def megabytes(**environment: str) -> list[int]:
 
 
 def test_freed_memory_is_kept_until_it_is_given_back() -> None:
-    kept, given_back = megabytes()
+    kept, given_back = in_bytes()
     assert kept > 195 and given_back < 20
 
 
 def test_what_the_environment_says_of_the_allocator_holds() -> None:
-    kept, _ = megabytes(MALLOC_MMAP_THRESHOLD_=str(2**20))
+    kept, _ = in_bytes(MALLOC_MMAP_THRESHOLD_=str(2**20))
     assert kept < 20

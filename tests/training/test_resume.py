@@ -180,7 +180,7 @@ def test_a_checkpoint_is_written_beside_its_target_or_not_at_all(tmp_path, monke
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))  # as a full disk, within a file
     try:
-        with pytest.raises(InputError, match=r"last\.ckpt: cannot be written, because the disk is full \(0\.1 MB are"):
+        with pytest.raises(InputError, match=r"last\.ckpt: cannot be written, because the disk is full \(80\.0 kB are"):
             WholeFiles().save_checkpoint({"weights": torch.ones(20_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -76,14 +76,17 @@ def check_room(folder: Path, size: int, what: str) -> None:
         raise InputError(_no_room(folder / what, size, known=True))
 
 
-def megabytes(size: float) -> str:
-    """Bytes as text, such as "0.4 MB" or "1.40 GB"."""
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+def in_bytes(size: float) -> str:
+    """A number of bytes as text, such as "12 bytes", "4.2 kB", "25.6 MB" or "1.4 GB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} bytes"
 
 
 def _no_room(path: Path, needed: int, *, known: bool) -> str:
     free = shutil.disk_usage(path.parent).free
-    needs = f"{'' if known else 'more than '}{megabytes(needed)} are needed, {megabytes(free)} are free"
+    needs = f"{'' if known else 'more than '}{in_bytes(needed)} are needed, {in_bytes(free)} are free"
     return f"{path}: cannot be written, because the disk is full ({needs}); make room, then the same command goes on."
 
 
