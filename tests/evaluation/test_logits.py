@@ -26,7 +26,7 @@ def scores(cwd, name):
 
 def test_the_size_is_said_and_the_files_are_small(kept):
     cwd, done = kept
-    assert "3 files of 10.8 kB" in done.stdout
+    assert "3 files of 11.4 kB" in done.stdout
     files = sorted((cwd / "kept").glob("*.npz"))
     assert len(files) == 3 and not list((cwd / "kept").glob("*.tmp*"))
     array = np.load(files[0])["logits"]
