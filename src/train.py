@@ -65,7 +65,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         build.scorer(config, machine) as scorer,
         fit.fitting_trainer(config, machine, folder, logging) as trainer,
     ):
-        ended = ended or fit.fit(config, trainer, task, data, folder, checkpoint)
+        ended = resume.checked(ended, config, folder, task) or fit.fit(config, trainer, task, data, folder, checkpoint)
         fit.tell(ended, console)
         scorer.observers += results.observers(config, folder, data.ids("val"), logging)
         keep = scoring.kept_logits(config.keep_logits, config.variants, folder, data)

@@ -83,13 +83,17 @@ def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baselin
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.done:
-            ids = {tuple(sorted(counts[id(cell)].ids)) for cell in row.done}
-            if len(ids) > 1:
-                folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
-                raise InputError(
-                    f"the seeds of one row were scored on different images: {folders}; leave out those with others."
-                )
-            groups.setdefault(ids.pop(), []).append(row)
+            found = [counts[id(cell)] for cell in row.done]
+            images = {one.images for one in found}
+            trained = {str(one.results.get("fingerprint", {}).get("train")) for one in found}
+            for differing, words in (
+                (images, "scored on different images or masks"),
+                (trained, "trained on different data"),
+            ):
+                if len(differing) > 1:
+                    folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
+                    raise InputError(f"the seeds of one row were {words}: {folders}; leave out those with others.")
+            groups.setdefault(images.pop(), []).append(row)
     for group in groups.values():
         drawn = bootstrap([_sample(row, counts) for row in group], resamples=resamples)
         of_row = {id(row): draws for row, draws in zip(group, drawn, strict=True)}

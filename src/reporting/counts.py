@@ -1,10 +1,12 @@
 """The counts of a run: read from files that anybody may have written, and believed only if they fit its scores."""
 
+import hashlib
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,12 @@ class Counts:
     def order(self) -> npt.NDArray[np.intp]:
         """(N,) places of the images in the order of their ids: so the rows of several runs meet image by image."""
         return np.argsort(np.array(self.ids))
+
+    @cached_property
+    def images(self) -> tuple[str, ...]:
+        """The ids in their order, and a hash of the pixels of each class in each image: equal if the truth is."""
+        truth = next(iter(self.matrices.values()))[self.order].sum(-1)
+        return (*sorted(self.ids), hashlib.sha256(truth.astype(np.int64).tobytes()).hexdigest())
 
 
 class _OddError(Exception):

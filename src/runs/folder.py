@@ -107,7 +107,9 @@ class RunFolder:
         return records.read_ending(self.ending)
 
     def write_ending(self, content: Mapping[str, Any]) -> None:
-        """Write `training.json`."""
+        """Write `training.json`; scores and logits that were made meanwhile, of a network that was unfinished, go."""
+        for folder in (self.logits, self.path / "evaluations"):
+            shutil.rmtree(folder, ignore_errors=True)
         write_json(self.ending, content)
 
     def write_results(

@@ -42,10 +42,10 @@ def state(config: DictConfig, folder: RunFolder) -> State:
         InputError: the folder holds a run, finished or not, of another config.
     """
     stored = _stored(folder)
-    if config.get("overwrite"):
-        return "new"
     if stored is None:
         _refuse_remains(folder)
+        return "new"
+    if config.get("overwrite"):
         return "new"
     if training_identity(stored) != training_identity(config):
         raise InputError(
@@ -60,11 +60,11 @@ def state(config: DictConfig, folder: RunFolder) -> State:
 
 def _refuse_remains(folder: RunFolder) -> None:
     """Raise InputError for a folder with files of a run, but without the config that says which run."""
-    for file in (folder.results, folder.ending, folder.last, folder.metrics):
+    for file in (folder.results, folder.ending, folder.last, folder.metrics, folder.logits, folder.panels):
         if file.exists():
             raise InputError(
-                f"{folder.path} holds {file.name} of a run, but its config.yaml is missing: choose another name=, or "
-                "delete that run with overwrite=true."
+                f"{folder.path} holds {file.name}, but its config.yaml is missing, which says of which run: choose "
+                "another name=, or move it away; overwrite=true deletes only runs."
             )
 
 

@@ -17,6 +17,8 @@ from rich.console import Console
 
 from src.core.compose import LAUNCHER, typed
 from src.core.errors import InputError
+from src.runs.config_hash import training_identity
+from src.runs.folder import RunFolder
 from src.runs.jobs import Job, compose_all
 from src.training.sweep import Sweep
 
@@ -33,6 +35,7 @@ class JobLauncher(Launcher):
         jobs = compose_all(job_overrides)
         if jobs[0].problem is not None and len({job.problem for job in jobs}) == 1:
             raise InputError(jobs[0].problem)
+        _refuse_shared_folders(jobs)
         sweep = Sweep(jobs, at_once=self.config.jobs, console=Console(markup=False, emoji=False))
         failed = sweep.run()
         sweep.summary(_typed(jobs, self.config))
@@ -51,6 +54,18 @@ def register_launcher() -> None:
     package.seglab = sys.modules["hydra_plugins.seglab"] = sys.modules[__name__]  # type: ignore[attr-defined]
     JobLauncher.__module__ = LAUNCHER.rpartition(".")[0]
     plugins.register(JobLauncher)
+
+
+def _refuse_shared_folders(jobs: Sequence[Job]) -> None:
+    """Raise InputError if two different trainings would write into one folder."""
+    asked: dict[RunFolder, str] = {}
+    for job in jobs:
+        if job.config is not None and job.folder is not None:
+            found = training_identity(job.config)
+            if asked.setdefault(job.folder, found) != found:
+                raise InputError(
+                    f"name={job.config.name}: several jobs of this sweep have it; leave name= out of a sweep."
+                )
 
 
 def _answer(job: Job) -> JobReturn:

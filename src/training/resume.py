@@ -1,11 +1,12 @@
 """Resuming from a checkpoint: whether it fits the config, and the best epoch before it."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from src.core.command.entry import is_main
@@ -13,6 +14,7 @@ from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.models.checkpoint import check_weights, load_checkpoint
 from src.runs.checks.stored import checked_config
+from src.runs.config_hash import training_identity
 from src.runs.folder import RunFolder
 from src.runs.loggers import MetricsFile
 from src.runs.state import changed_data
@@ -40,16 +42,43 @@ def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: Segmentatio
     path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted, training=True), "")
     stored = _check_resume(path, content, config, task)
     if is_own:
-        before = content["seglab"]["fingerprint"]
-        if changed := [name for name, found in task.provenance["fingerprint"].items() if before.get(name) != found]:
-            raise InputError(changed_data(path, changed))
+        _refuse_changed(content["seglab"], path, task)
         if main:
             _complete_row(content, folder)
+    elif content["epoch"] + 1 >= config.recipe.epochs:
+        raise InputError(
+            f"resume={path}: has done {content['epoch'] + 1} epochs already, and the new total is "
+            f"recipe.epochs={config.recipe.epochs}: give more."
+        )
     said += f"after epoch {int(content['epoch'])} of {path}"
-    if _schedule(stored) != _schedule(config):
-        task.recipe_before = stored.recipe
+    is_same_score = _score(content["seglab"]) == _score(task.provenance)
+    if _schedule(stored) != _schedule(config) or not is_same_score:
+        task.recipe_before = stored.recipe if is_same_score else OmegaConf.merge(stored.recipe, {"scheduler": None})
         said += "; rates and schedule are those of the new config"
     return path, said if is_own else said + _adopt_best(path, folder, task, copy=main)
+
+
+def checked(
+    ended: dict[str, Any] | None, config: DictConfig, folder: RunFolder, task: SegmentationTask
+) -> dict[str, Any] | None:
+    """How the training in a folder has ended, as given; None if it has not.
+
+    Raises:
+        InputError: `best.ckpt` is not of this run, or the data has changed since.
+    """
+    if ended is not None:
+        content = load_checkpoint(folder.best)["seglab"]
+        stored = checked_config(content["config"], folder.best, training=True)
+        if training_identity(stored) != training_identity(config):
+            raise InputError(f"{folder.best}: is of another run; overwrite=true trains again.")
+        _refuse_changed(content, folder.best, task)
+    return ended
+
+
+def _refuse_changed(seglab: dict[str, Any], path: Path, task: SegmentationTask) -> None:
+    before = seglab["fingerprint"]
+    if changed := [name for name, found in task.provenance["fingerprint"].items() if before.get(name) != found]:
+        raise InputError(changed_data(path, changed))
 
 
 def _read(last: Path, folder: RunFolder) -> tuple[Path, dict[str, Any], str]:
@@ -80,17 +109,18 @@ def _schedule(config: DictConfig) -> list[Any]:
     return [config.recipe[key] for key in keys] + [config.data[key] for key in ("name", "train_list", "train_limit")]
 
 
+def _score(seglab: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides whether the monitor of two runs is the same score."""
+    return seglab["fingerprint"]["val"], *(seglab["config"]["recipe"][key] for key in ("protocol", "monitor"))
+
+
 def _adopt_best(path: Path, folder: RunFolder, task: SegmentationTask, *, copy: bool) -> str:
     """Copy the best checkpoint that lies beside a checkpoint of another folder; returns what is to be said of it."""
     best = RunFolder(path.parent).best
     if not best.exists():
         return "; no best epoch lies beside it"
     stored = load_checkpoint(best)["seglab"]
-    scored = [
-        (one["fingerprint"]["val"], *(one["config"]["recipe"][key] for key in ("protocol", "monitor")))
-        for one in (stored, task.provenance)
-    ]
-    if scored[0] != scored[1]:
+    if _score(stored) != _score(task.provenance):
         return "; its best epoch does not count: it has other images, protocol or monitor"
     if copy:
         with replacing(folder.best) as temporary:

@@ -108,6 +108,7 @@ class Sweep:
         assert folder is not None and job.config is not None
         folder.create()
         folder.failure.unlink(missing_ok=True)
+        job.config.overwrite = False  # from now on, what the folder holds is this job's
         slot = self.free.pop(0)
         environment = os.environ | {CHILD: "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
         if self.threads is not None:

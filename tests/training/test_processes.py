@@ -25,6 +25,7 @@ from tests.conftest import HANGS, SAMPLE, TINY, config, environment, run, warm_r
 from tests.scoring.conftest import made_sample
 
 SHAPES = [word for word in TINY if word.startswith("data")]
+PLUGIN = next(word for word in TINY if word.startswith("plugins="))  # a command of its own does not have it yet
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 
@@ -116,7 +117,7 @@ def test_a_sweep_of_shared_trainings_writes_each_run_once(tmp_path):
 def test_kept_logits_are_made_and_scored_by_all(tmp_path):
     """Three processes, of which a batch of four for training would not be a multiple."""
     alone([], cwd=tmp_path)
-    words = ["run=runs/net", *TWO[:-1], "trainer.devices=3", "keep_logits=kept", "panels=0"]
+    words = [PLUGIN, "run=runs/net", *TWO[:-1], "trainer.devices=3", "keep_logits=kept", "panels=0"]
     done = run("evaluate", *words, "output=three", cwd=tmp_path)
     assert re.search(r"Predicting .* 1/1", done.stdout) and re.search(r"Testing .* 1/1", done.stdout)
     first = {path.name: path.read_bytes() for path in (tmp_path / "kept").glob("*.npz")}
@@ -136,7 +137,7 @@ def test_torchrun_evaluates_into_a_new_folder(tmp_path):
     alone([], cwd=tmp_path)
     for number in range(3):
         words = ["trainer=ddp", "trainer.accelerator=cpu", f"output=new/{number}", "panels=2"]
-        done = torchrun("evaluate", "run=runs/net", *words, cwd=tmp_path)
+        done = torchrun("evaluate", PLUGIN, "run=runs/net", *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "new").glob("*/results.json"))) == 3
 
@@ -163,7 +164,7 @@ def test_two_processes_count_the_real_sample_as_one_does_bit_for_bit(tmp_path):
     words = [word for word in words if not word.startswith(("data.prepare", "data=shapes", "crf="))]
     run("train", *words, "recipe.epochs=1", "variants=none", "panels=0", cwd=tmp_path)
     for name, several in (("one", []), ("two", TWO)):
-        run("evaluate", "run=runs/net", *several, "variants=fusion", f"output={name}", cwd=tmp_path)
+        run("evaluate", PLUGIN, "run=runs/net", *several, "variants=fusion", f"output={name}", cwd=tmp_path)
     shared, alone = counts(tmp_path / "two"), counts(tmp_path / "one")
     assert len(alone["confusion.npz"]["ids"]) == 40
     for file, arrays in shared.items():

@@ -130,8 +130,57 @@ def test_a_folder_without_the_config_of_its_run_is_not_taken_for_another(whole):
     folder = RunFolder(whole / "runs" / "nameless")
     folder.create()
     folder.last.touch()
-    with pytest.raises(InputError, match=r"nameless holds last\.ckpt of a run, but its config\.yaml is missing"):
+    with pytest.raises(InputError, match=r"nameless holds last\.ckpt, but its config\.yaml is missing"):
         state(config(*SHORT, "loss=focal", f"runs={whole}/runs", "name=nameless"), folder)
+
+
+def test_scores_of_an_unfinished_network_are_not_those_of_the_finished_one(whole):
+    folder = unfinished(whole, "scored")
+    early = folder.path / "evaluations" / "early"
+    early.mkdir(parents=True)
+    folder.logits.mkdir()
+    run("train", *SHORT, "name=scored", cwd=whole)
+    assert not early.exists() and not folder.logits.exists()
+
+
+def test_a_training_that_has_ended_is_scored_only_on_its_data_and_with_its_network(whole):
+    folder = RunFolder(whole / "runs" / "ended")
+    shutil.copytree(whole / "runs" / "whole", folder.path)
+    folder.results.unlink()
+    listed = whole / "data/shapes/VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt"
+    before = listed.read_text()
+    listed.write_text("".join(reversed(before.splitlines(keepends=True))))
+    try:
+        done = run("train", *SHORT, "name=ended", cwd=whole, status=1)
+        assert "lists of train have changed since that run" in done.stderr
+    finally:
+        listed.write_text(before)
+    content = torch.load(folder.best, weights_only=True)
+    content["seglab"]["config"]["seed"] = 5
+    torch.save(content, folder.best)
+    done = run("train", *SHORT, "name=ended", cwd=whole, status=1)
+    assert "best.ckpt: is of another run" in done.stderr
+
+
+def test_a_resume_that_leaves_nothing_to_train_is_refused(whole):
+    for epochs, says in ((2, "has done 3 epochs already"), (0, "trains nothing")):
+        words = [*SHORT, f"recipe.epochs={epochs}", "resume=runs/whole/last.ckpt", "name=none"]
+        assert says in run("train", *words, cwd=whole, status=1).stderr
+
+
+def test_another_monitor_begins_its_own_count(whole):
+    words = [*SHORT, "recipe.epochs=4", "recipe.monitor=val/loss", "resume=runs/whole/last.ckpt", "name=monitor"]
+    run("train", *words, cwd=whole)
+    (scheduler,) = torch.load(whole / "runs" / "monitor" / "last.ckpt", weights_only=True)["lr_schedulers"]
+    assert scheduler["mode"] == "min" and scheduler["num_bad_epochs"] == 0 and scheduler["best"] > 1  # a loss
+
+
+def test_overwrite_deletes_runs_only(tmp_path):
+    folder = RunFolder(tmp_path / "mine")
+    folder.panels.mkdir(parents=True)
+    asked = config(*SHORT, "overwrite=true", f"runs={tmp_path}", "name=mine")
+    with pytest.raises(InputError, match=r"mine holds panels, but .* overwrite=true deletes only runs"):
+        state(asked, folder)
 
 
 def test_resume_null_starts_at_the_start(tmp_path):

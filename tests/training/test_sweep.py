@@ -102,6 +102,15 @@ def test_a_trained_network_is_scored_with_other_variants_not_trained_again(tmp_p
     assert "crf raw fill" in report.stdout
 
 
+@pytest.mark.slow
+def test_a_sweep_may_overwrite_and_jobs_may_not_share_a_folder(tmp_path):
+    words = [*SHORT, "recipe.epochs=1", "seed=7,8", "overwrite=true"]
+    for _ in range(2):
+        assert "2 jobs, 0 failed" in warm_run("train", "-m", *words, cwd=tmp_path).stdout
+    done = warm_run("train", "-m", *words, "name=same", cwd=tmp_path, status=1)
+    assert "name=same: several jobs of this sweep have it" in done.stderr
+
+
 @pytest.mark.parametrize(("at_once", "shares"), [(1, ["abc"]), (2, ["ac", "b"]), (4, ["a", "b", "c", "a"])])
 def test_jobs_share_out_the_devices(at_once, shares):
     assert ["".join(_share("abc", slot, at_once)) for slot in range(at_once)] == shares

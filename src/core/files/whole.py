@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +62,8 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what killed processes have left of `replacing` in a folder in which no other process is writing."""
     if not folder.is_symlink():
         for file in folder.glob(".*.tmp"):
-            file.unlink(missing_ok=True)
+            if re.fullmatch(r"\..+\.\d+\.tmp", file.name):
+                file.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, size: int, what: str) -> None:

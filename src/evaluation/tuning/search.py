@@ -74,6 +74,8 @@ def open_study(folder: Path, identity: str, seed: int) -> optuna.Study:
     """The study in a folder, new or resumed; trials that were running when an earlier call ended count as failed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # PartialFixedSampler, for years now
+    if odd := sorted({*"?#%{}"} & {*str((folder / STUDY).resolve())}):
+        raise InputError(f"{folder}: the path of a search must be without {' '.join(odd)}; use output=FOLDER.")
     # SQLite survives a kill at any moment; the lock of Optuna's journal file does not.
     storage = RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
     study = optuna.create_study(storage=storage, study_name="crf", direction="maximize", load_if_exists=True)

@@ -61,6 +61,11 @@ def check_train(config: DictConfig) -> None:
     check_weights(config.backbone)
     if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
         raise InputError("recipe.gradient_clip: with trainer.precision=16-mixed it needs recipe.optimizer.fused=false.")
+    if recipe.epochs == 0 and config.resume not in (None, "auto"):
+        raise InputError(
+            f"recipe.epochs=0: trains nothing, so resume={config.resume} would not be used; to score a checkpoint: "
+            "python -m src.evaluate checkpoint=PATH."
+        )
     if config.overwrite and config.resume not in (None, "auto"):
         raise InputError(
             "overwrite=true and resume contradict each other: one deletes the checkpoint that the other needs."
