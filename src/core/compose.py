@@ -22,33 +22,10 @@ from yaml import YAMLError
 from src.core.errors import InputError
 from src.core.files.reading import read_yaml
 from src.core.names import CONF, declared
-from src.core.values import (
-    check_config,
-    check_folder_name,
-    check_mapping,
-    check_path,
-    check_plain,
-    check_text,
-    each,
-    either,
-    many,
-    parts,
-)
+from src.core.values import check_plain
 
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
-_TUNED = either((None,), parts({"ids": many(check_text)}, more=True))
-_CRF = parts({}, {"name": check_folder_name, "tuned": _TUNED}, more=True)
-_RUN = parts(  # what is read of the config of a run folder where it is not checked as a whole
-    {
-        "data": parts({"name": check_folder_name, "root": check_path}, {"prepare": check_mapping}, more=True),
-        "crf": _CRF,
-        "variants": each(either((None,), parts({}, {"crf": either((None,), _CRF)}, more=True))),
-        "trainer": check_mapping,
-    },
-    {"recipe": check_mapping, "plugins": either((None,), each(check_text))},
-    more=True,
-)
 GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")
 _PATHS: dict[str, str] = {}  # name of a registered file: its path
 
@@ -172,13 +149,3 @@ def _as_text(node: Any, source: Path, where: str) -> Any:
     if isinstance(node, list | tuple):
         return [_as_text(value, source, where) for value in node]
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", node) if isinstance(node, str) else node
-
-
-def read_config(path: Path) -> DictConfig:
-    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not the config of a run."""
-    config = plain(read_mapping(path, str(path)), path)
-    try:
-        check_config(config, _RUN)
-    except InputError as error:
-        raise InputError(f"{path}: is not the config of a run, or was cut: {error}") from error
-    return config

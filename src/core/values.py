@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 
 Check = Callable[[str, Any], None]
 LONGEST = 200  # characters of a value in a message
@@ -27,13 +27,8 @@ def shown(value: Any) -> str:
         text = str(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits; lists in lists
         return "(a value that is too long to be shown)"
-    text = one_line(text[: 10 * LONGEST])
+    text = printable(text[: 10 * LONGEST])
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
-
-
-def one_line(text: str) -> str:
-    r"""The text with control characters, and what is no character at all, written as in `\n`."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def check_choice(key: str, value: Any, valid: Iterable[Any]) -> None:

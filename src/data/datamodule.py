@@ -63,6 +63,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.seed = seed
         self.folder: VOCFolder | None = None
         self.pixels: PixelCache | None = None
+        self.origins: dict[str, str] = {}  # asked for when logits are looked for, checked and read
         self.started: DataLoader[dict[str, Any]] | None = None  # validation loader, until Lightning asks for it
 
     def prepare_data(self) -> None:
@@ -112,10 +113,12 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def origin(self, image_id: str) -> str:
         """16 hex digits that are equal for equal inputs of a network: a hash of the image's file and the protocol."""
-        self.setup()
-        assert self.folder is not None
-        content = self.folder.image_path(image_id).read_bytes()
-        return hashlib.sha256(self.protocol.encode() + content).hexdigest()[:16]
+        if image_id not in self.origins:
+            self.setup()
+            assert self.folder is not None
+            content = self.folder.image_path(image_id).read_bytes()
+            self.origins[image_id] = hashlib.sha256(self.protocol.encode() + content).hexdigest()[:16]
+        return self.origins[image_id]
 
     def remember(self) -> str:
         """Keep decoded images from now on, if wanted and possible; returns a message about it."""

@@ -8,7 +8,6 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.core.command.entry import is_main
-from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build, logits, results
 from src.evaluation.hardware import Hardware
@@ -103,11 +102,10 @@ def score_network(
 ) -> None:
     """Fill a checkpoint into the task and score it in one pass over val; with `keep`, from logits in files."""
     started = time.perf_counter()
-    with memory_for_scoring():
-        if keep is None:
-            task.scorer = scorer
-            trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
-        else:
-            logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
-            trainer.test(LogitsTask(keep, scorer), data, verbose=False)
+    if keep is None:
+        task.scorer = scorer
+        trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    else:
+        logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
+        trainer.test(LogitsTask(keep, scorer), data, verbose=False)
     console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)

@@ -9,9 +9,8 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.core.compose import read_config
 from src.core.errors import InputError, printable
-from src.runs.checks.records import read_reason
+from src.runs.checks.records import read_config, read_reason
 from src.runs.config_hash import circumstances_left_out
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job

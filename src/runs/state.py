@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig
 
-from src.core.compose import read_config
 from src.core.errors import InputError
 from src.core.files.alone import only_reading
 from src.data.folder import Splits, VOCFolder, lists_of
 from src.data.sources.table import source_of
+from src.runs.checks.records import read_config
 from src.runs.config_hash import evaluation_name, identity, training_identity
 from src.runs.folder import RunFolder
 from src.scoring.presets import tuned_on

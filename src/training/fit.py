@@ -15,7 +15,6 @@ from rich.console import Console
 from src.core.errors import InputError
 from src.core.files.whole import check_room, in_bytes
 from src.core.machine import give_back_freed_memory
-from src.core.memory import memory_for_scoring
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.hardware import Hardware
 from src.evaluation.trainer import running_trainer
@@ -98,8 +97,7 @@ def fit(
         give_back_freed_memory()
         ended = {"monitor": _best(trainer, config, folder), "training": _length(trainer, config)}
     else:
-        with memory_for_scoring():
-            trainer.validate(task, data, verbose=False)
+        trainer.validate(task, data, verbose=False)
         trainer.save_checkpoint(folder.best)
         value = trainer.callback_metrics[task.monitor].item()
         ended = {
@@ -108,6 +106,7 @@ def fit(
         }
     if trainer.is_global_zero:
         folder.write_ending(ended)
+    trainer.strategy.barrier()  # which kept logits there are is asked by all processes
     return ended
 
 

@@ -8,13 +8,15 @@ import torch
 from src.core import processes
 from src.core.errors import InputError
 from src.core.machine import give_back_freed_memory
-from src.core.memory import forget_locals, image_scored, is_memory, memory_for_scoring
+from src.core.memory import forget_locals, image_scored, is_memory
 from src.training.task import SegmentationTask
 
 
 @contextmanager
 def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate: int) -> Iterator[None]:
-    """Turn an out-of-memory error into a message with the batch size that fits, which is found by trying.
+    """Turn an out-of-memory error of a step into a message with the batch size that fits, which is found by trying.
+
+    Those of validation are left to the block around the Trainer, see `src.evaluation.trainer`.
 
     Args:
         task: the one that is trained in the block.
@@ -22,20 +24,19 @@ def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate
         crop: their side in px.
         accumulate: batches per step of the optimiser.
     """
-    with memory_for_scoring():
-        try:
-            yield
-            return
-        except RuntimeError as error:
-            if not is_memory(error) or image_scored(error):
-                raise
-            forget_locals(error)
-            stuck = _is_stuck(error)
-        most = f"out of memory with {batch_size} images per step on one device"
-        if processes.count() > 1 or stuck:  # all processes would have to try, so half is only a guess
-            raise InputError(f"{most}; try half as many with recipe.batch_size.")
-        fits = _largest(task, batch_size // 2, crop)
-        raise InputError(f"{most}{_advice(fits, batch_size * accumulate)}")
+    try:
+        yield
+        return
+    except RuntimeError as error:
+        if not is_memory(error) or image_scored(error):
+            raise
+        forget_locals(error)
+        stuck = _is_stuck(error)
+    most = f"out of memory with {batch_size} images per step on one device"
+    if processes.count() > 1 or stuck:  # all processes would have to try, so half is only a guess
+        raise InputError(f"{most}; try half as many with recipe.batch_size.")
+    fits = _largest(task, batch_size // 2, crop)
+    raise InputError(f"{most}{_advice(fits, batch_size * accumulate)}")
 
 
 def _advice(fits: int, images: int) -> str:

@@ -208,7 +208,7 @@ def test_what_blocks_a_report_is_named(tmp_path, blocked):
     [
         *[
             ("title", title, "title=.*no slash")
-            for title in ("../../x", "", ".", "..", "a/b", "/tmp/x", "a\nb", "x" * 300)
+            for title in ("../../x", "", ".", "..", "a/b", "/a/b", "a\nb", "x" * 300)
         ],
         *[("resamples", number, "from 100 to 1000000|at most 1000000") for number in (1_000_001, 10**9)],
         *[("resamples", number, "must be a whole number") for number in ("abc", 1e9, 5, None, True)],

@@ -7,8 +7,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.core.compose import plain, read_config
+from src.core.compose import plain
 from src.core.errors import InputError
+from src.runs.checks.records import read_config
 from tests.conftest import ROOT, TINY, run, warm_run
 
 PLUGINS = [f"plugins={ROOT}/tests/tiny.py"]

@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.core.compose import GROUPS, TABLES, composing, is_registered
-from src.core.errors import InputError
+from src.core.errors import InputError, printable
 from src.core.names import CONF
-from src.core.values import one_line, shown
+from src.core.values import shown
 
 
 def choices(group: str) -> list[str]:
@@ -97,7 +97,7 @@ def sentence(error: Exception, name: str, words: list[str], *, besides: Collecti
         text = f"{error.filename or name}: {error.strerror}; choose another place, or make room there."
     else:
         text = _misspelt_key(name, words, besides) or unreadable(name, words) or _told(error, name, words)
-    text = one_line(re.sub(r"\S{500,}", lambda found: f"{found[0][:200]}...{found[0][-200:]}", text))
+    text = printable(re.sub(r"\S{500,}", lambda found: f"{found[0][:200]}...{found[0][-200:]}", text))
     return text if len(text) <= 4000 else f"{text[:3000]} ... {text[-900:]}"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from src.core.compose import read_config
 from src.core.errors import InputError
 from src.core.names import Table, load_plugins, missing_plugins
 from src.core.values import (
@@ -17,7 +16,6 @@ from src.core.values import (
     check_folder_name,
     check_keys,
     check_mapping,
-    check_number,
     check_path,
     check_whole,
     choice,
@@ -30,13 +28,14 @@ from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.loss import check_loss
 from src.runs.checks.network import check_parts, check_weights
 from src.runs.checks.recipe import check_recipe
+from src.runs.checks.records import read_config
 from src.runs.checks.schema import CHECK, EVALUATE, REPORT, TRAIN, TUNE
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
-DATA_KEYS = (*("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare"),)
+DATA_KEYS = ("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare")
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
 
 
@@ -179,8 +178,7 @@ def check_crf(crf: DictConfig) -> None:
     if crf.engine == "pydensecrf":
         require()
     if (batch := crf.get("batch")) is not None:
-        check_whole("crf.batch", batch, least=1, why="or null")
-        check_number("crf.batch", batch, 1, 1024)
+        check_whole("crf.batch", batch, least=1, most=1024, why="or null")
     presets.parameters(crf)
 
 

@@ -1,4 +1,4 @@
-"""Checks of `results.json`, `training.json` and `failed.txt`, which anybody may have written. No torch."""
+"""Checks of the files of a run folder, which anybody may have written: its config, scores and ending. No torch."""
 
 import math
 import re
@@ -7,8 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+from omegaconf import DictConfig
+
+from src.core.compose import plain, read_mapping
 from src.core.errors import InputError, printable
 from src.core.files.reading import open_regular, read_json
+from src.core.values import (
+    check_config,
+    check_folder_name,
+    check_mapping,
+    check_path,
+    check_text,
+    each,
+    either,
+    many,
+    parts,
+)
 
 THEN_AGAIN = "the same command (python -m src.train, or src.evaluate for a folder of scores) scores again"
 SCORE_AGAIN = f"delete it, then {THEN_AGAIN}"
@@ -62,6 +76,30 @@ _RESULTS: Shape = {
     "machine?": {"*": _PLAIN.or_null()},
 }
 _ENDING: Shape = {"monitor": _BEST, "training": {"steps": _WHOLE, "of": _WHOLE, "stopped": _TEXT.or_null()}}
+
+
+_TUNED = either((None,), parts({"ids": many(check_text)}, more=True))
+_CRF = parts({}, {"name": check_folder_name, "tuned": _TUNED}, more=True)
+_RUN = parts(  # what is read of the config of a run folder where it is not checked as a whole
+    {
+        "data": parts({"name": check_folder_name, "root": check_path}, {"prepare": check_mapping}, more=True),
+        "crf": _CRF,
+        "variants": each(either((None,), parts({}, {"crf": either((None,), _CRF)}, more=True))),
+        "trainer": check_mapping,
+    },
+    {"recipe": check_mapping, "plugins": either((None,), each(check_text))},
+    more=True,
+)
+
+
+def read_config(path: Path) -> DictConfig:
+    """The `config.yaml` of a run folder; raises InputError if it is missing, damaged or not the config of a run."""
+    config = plain(read_mapping(path, str(path)), path)
+    try:
+        check_config(config, _RUN)
+    except InputError as error:
+        raise InputError(f"{path}: is not the config of a run, or was cut: {error}") from error
+    return config
 
 
 def read_results(path: Path, *, trained: bool) -> dict[str, Any] | None:
