@@ -12,7 +12,7 @@ from torch import Tensor
 from src.crf import pydensecrf
 from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
-from src.data.folder import VOCFolder
+from src.data.sources.voc import voc_folder
 from src.evaluation.logits import read_resized
 from src.scoring import presets
 
@@ -29,12 +29,12 @@ class Scene:
 
 
 def scenes(count: int) -> list[Scene]:
-    voc = VOCFolder(SAMPLE / "VOCdevkit" / "VOC2012")
+    voc = voc_folder(SAMPLE / "VOCdevkit" / "VOC2012")
     found = []
     for name in voc.ids("val")[:count]:
         rgb, mask = voc.read_pair(name)
         target = torch.from_numpy(mask).long()
-        logits = read_resized(SAMPLE / "logits_espnetv2", name, target)
+        logits = read_resized(SAMPLE / "logits_espnetv2", name, target, 21)
         found.append(Scene(name, logits, logits.softmax(0).numpy(), rgb, target))
     return found
 

@@ -26,8 +26,8 @@ from torchvision.transforms import functional as F
 from benchmarks.rows import Row, in_turns, ratios
 from src.data.cache import PixelCache
 from src.data.datasets import TrainSet
-from src.data.folder import VOCFolder
-from src.data.sources.voc import locate
+from src.data.files.folder import ImageFolder
+from src.data.sources.voc import locate, voc_folder
 from src.data.transforms import Augment, ready
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
@@ -39,7 +39,7 @@ FULL = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.05}
 class Presets(Dataset):
     """torchvision's SegmentationPresetTrain on the same files."""
 
-    def __init__(self, folder: VOCFolder, ids: list[str], *, pil: bool):
+    def __init__(self, folder: ImageFolder, ids: list[str], *, pil: bool):
         self.folder, self.ids, self.pil = folder, ids, pil
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ def rate(batches: DataLoader, *, is_ours: bool) -> float:
     return count / (time.perf_counter() - started)
 
 
-def decoders(folder: VOCFolder, ids: list[str], progress: Progress, rounds: int) -> list[Row]:
+def decoders(folder: ImageFolder, ids: list[str], progress: Progress, rounds: int) -> list[Row]:
     """One JPEG to RGB in memory: simplejpeg, which we read with, beside those that come with other packages."""
     files = [folder.image_path(image).read_bytes() for image in ids]
     ways = {
@@ -120,11 +120,11 @@ def measure(progress: Progress, *, rounds: int = 5, images: int = 176) -> list[R
     root = locate(SAMPLE)
     if root is None:
         return [Row("images/s of the input pipeline", "", f"no images in {SAMPLE}", [], ">= 2")]
-    folder = VOCFolder(root)
+    folder = voc_folder(root)
     ids = sorted(path.stem for path in (root / "JPEGImages").glob("*.jpg"))
 
     def augment(jitter):
-        return Augment(crop=CROP, scale=(0.5, 2.0), flip=0.5, jitter=jitter, squash=False)
+        return Augment(crop=CROP, scale=(0.5, 2.0), flip=0.5, jitter=jitter, squash=False, void=255)
 
     def cache():
         return PixelCache(folder, ids, limit=10**9)

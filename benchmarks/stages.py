@@ -16,7 +16,7 @@ from benchmarks.crf_data import SAMPLE, model, scenes
 from benchmarks.rows import Row, in_turns, ratios
 from src.core.machine import keep_freed_memory
 from src.crf.engines import NumbaEngine, TorchEngine
-from src.data.folder import VOCFolder
+from src.data.sources.voc import voc_folder
 from src.data.transforms import ready
 from src.models.backbones import resnet
 from src.models.deeplab import DeepLabV3Plus
@@ -125,7 +125,7 @@ def repeated(root: Path, times: int) -> Path:
     lists = target / "ImageSets" / "Segmentation"
     for folder in (target / "JPEGImages", target / "SegmentationClass", lists):
         folder.mkdir(parents=True)
-    named = {name: VOCFolder(source).ids(name) for name in ("train", "val")}
+    named = {name: voc_folder(source).ids(name) for name in ("train", "val")}
     for name, ids in named.items():
         copies = [(image, f"{image}_{i}") for i in range(times if name == "train" else 1) for image in ids]
         (lists / f"{name}.txt").write_text("\n".join(copy for _, copy in copies))

@@ -70,7 +70,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         scorer.observers += results.observers(config, folder, data.ids("val"), logging)
         keep = scoring.kept_logits(config.keep_logits, config.variants, folder, data)
         scoring.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
-        results.log_scores(logging, scorer)
+        results.log_scores(logging, scorer, config)
     if is_main(config):
         facts = {**ended, **task.provenance, "overlap": data.overlap(), "machine": build.machine_facts(machine)}
         results.write(folder, config, scorer, **facts, seconds=round(time.monotonic() - started, 1))

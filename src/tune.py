@@ -28,7 +28,7 @@ def main(config: DictConfig) -> float:
     kept = found.path
     if found.checkpoint is not None:
         kept = folder.path / "logits"
-        task = build.scoring_task(settled, machine)
+        task = build.scoring_task(found.stored or settled, machine)
         with scoring_trainer(machine, folder.path) as trainer:
             logits.keep(kept, ids, found.checkpoint, task, data, trainer, console)
     engine = build.engine(settled, machine)

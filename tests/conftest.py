@@ -13,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from src.core.names import CONF
-from src.data.folder import VOCFolder
+from src.data.sources.voc import voc_folder
 from src.evaluation.hardware import Hardware
 from src.evaluation.logits import read_resized
 from src.runs.checks.commands import prepare
@@ -119,10 +119,10 @@ def sample():
 def scenes(sample):
     """Per id of a val image what reads its probabilities (21, H, W) and its pixels (H, W, 3)."""
     folder = sample / "voc2012_sample"
-    voc = VOCFolder(folder / "VOCdevkit" / "VOC2012")
+    voc = voc_folder(folder / "VOCdevkit" / "VOC2012")
 
     def read(name):
         rgb, mask = voc.read_pair(name)
-        return read_resized(folder / "logits_espnetv2", name, torch.from_numpy(mask)).softmax(0).numpy(), rgb
+        return read_resized(folder / "logits_espnetv2", name, torch.from_numpy(mask), 21).softmax(0).numpy(), rgb
 
     return {name: (lambda name=name: read(name)) for name in voc.ids("val")}

@@ -27,6 +27,7 @@ from src.core.values import check_plain
 TABLES = CONF.parent / "experiments" / "table"
 LAUNCHER = "hydra_plugins.seglab.JobLauncher"
 GROUPS = (*sorted(path.name for path in CONF.iterdir() if path.is_dir()), "table")
+_BASES = {"data": "folder"}  # group: choice whose values hold for what a file of one's own leaves out
 _PATHS: dict[str, str] = {}  # name of a registered file: its path
 
 
@@ -80,13 +81,27 @@ def _registered(group: str, value: str) -> str:
     if not value.endswith((".yaml", ".yml")):
         return value
     path = Path(value).expanduser()
-    content = read_mapping(path, f"{group}={value}")
-    if declared(group, "name"):
-        content = {"name": path.stem, **content}
+    content = completed(group, read_mapping(path, f"{group}={value}"), path)
     name = f"{path.stem}_{hashlib.sha256(repr(content).encode()).hexdigest()[:8]}"
     _PATHS[name] = value
     ConfigStore.instance().store(name=name, node=content, group=group)
     return name
+
+
+def completed(group: str, content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a file of one's own says about a group, with its name and what it leaves out.
+
+    Args:
+        group: of conf.
+        content: of the file.
+        path: of the file; a relative `root` in it begins at its folder.
+    """
+    if declared(group, "name"):
+        content = {"name": path.stem, **content}
+    if group in _BASES and "defaults" not in content:
+        base = read_mapping(CONF / group / f"{_BASES[group]}.yaml", group)
+        content = {**base, **content, "root": str(path.parent / str(content.get("root", ".")))}
+    return content
 
 
 def read_mapping(path: Path, where: str) -> dict[str, Any]:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.data.classes import UInt8Array
-from src.data.folder import VOCFolder
-
-_CHANNELS = 4  # red, green, blue, mask
+from src.data.classes import Labels, Pixels, label_type
+from src.data.files.folder import ImageFolder
 
 
 class PixelCache:
-    """Reads pairs as `VOCFolder` does, and keeps as many as there is room for.
+    """Reads pairs as `ImageFolder` does, and keeps as many as there is room for.
 
     The memory is an anonymous mapping. Forked workers share it, and the system provides pages as they are written. It
     needs no file, leaves nothing behind, and /dev/shm does not limit it.
@@ -24,10 +22,12 @@ class PixelCache:
         limit: largest number of bytes of pixels.
     """
 
-    def __init__(self, folder: VOCFolder, ids: Sequence[str], *, limit: int) -> None:
+    def __init__(self, folder: ImageFolder, ids: Sequence[str], *, limit: int) -> None:
         self.folder = folder
+        self.kind = np.dtype(label_type(len(folder.classes)))  # of the masks
+        self.each = 3 + self.kind.itemsize  # bytes of a pixel of image and mask
         self.index = {image_id: i for i, image_id in enumerate(dict.fromkeys(ids))}
-        self.need = _estimate(folder, list(self.index))
+        self.need = _estimate(folder, list(self.index), self.each)
         room = max(mmap.PAGESIZE, min(limit, int(self.need * 1.2)))  # 1.2: the need is only estimated
         self._pixels = np.frombuffer(mmap.mmap(-1, room), dtype=np.uint8)
         table = mmap.mmap(-1, max(1, len(self.index)) * 3 * 8)
@@ -45,21 +45,22 @@ class PixelCache:
         """Bytes of pixels kept so far."""
         return int(self._used[0])
 
-    def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
-        """As `VOCFolder.read_pair`; the caller may change the arrays."""
+    def read_pair(self, image_id: str) -> tuple[Pixels, Labels]:
+        """As `ImageFolder.read_pair`; the caller may change the arrays."""
         row = self._table[self.index[image_id]]
         with self._lock:
             start, height, width = row.tolist()
         if height:
             area = height * width
-            kept = self._pixels[start : start + _CHANNELS * area]
-            return kept[: 3 * area].reshape(height, width, 3).copy(), kept[3 * area :].reshape(height, width).copy()
+            kept = self._pixels[start : start + self.each * area]
+            mask = kept[3 * area :].copy().view(self.kind)
+            return kept[: 3 * area].reshape(height, width, 3).copy(), mask.reshape(height, width)
         rgb, mask = self.folder.read_pair(image_id)
         with self._lock:
-            start, size = self.used, _CHANNELS * mask.size
+            start, size = self.used, self.each * mask.size
             if row[1] == 0 and start + size <= len(self._pixels):  # no other worker was faster, and there is room
                 self._pixels[start : start + 3 * mask.size] = rgb.ravel()
-                self._pixels[start + 3 * mask.size : start + size] = mask.ravel()
+                self._pixels[start + 3 * mask.size : start + size] = np.ascontiguousarray(mask).view(np.uint8).ravel()
                 self._used[0] += size
                 row[:] = start, *mask.shape
         return rgb, mask
@@ -70,8 +71,8 @@ class PixelCache:
         return need if self.need <= limit else f"{need}; room for {limit / 1e9:.2f} GB of it (trainer.cache=GB)"
 
 
-def _estimate(folder: VOCFolder, ids: list[str], *, looked_at: int = 32) -> int:
+def _estimate(folder: ImageFolder, ids: list[str], each: int, *, looked_at: int = 32) -> int:
     """Bytes of all images, estimated from a few of them."""
     some = ids[:: max(1, len(ids) // looked_at)]
     pixels = [width * height for width, height in map(folder.size, some)]
-    return int(np.mean(pixels) * _CHANNELS * len(ids)) if pixels else 0
+    return int(np.mean(pixels) * each * len(ids)) if pixels else 0

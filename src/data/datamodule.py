@@ -1,4 +1,4 @@
-"""The LightningDataModule over any folder in the VOC layout."""
+"""The LightningDataModule over any folder of images and masks."""
 
 import hashlib
 import signal
@@ -13,18 +13,18 @@ from src.core import processes
 from src.core.errors import InputError
 from src.data.cache import PixelCache
 from src.data.datasets import EpochSampler, EvalSet, Reader, TrainSet
-from src.data.folder import Lists, Splits, VOCFolder
+from src.data.files.folder import ImageFolder
+from src.data.files.splits import Splits
 from src.data.transforms import Augment
 
 
 class SegmentationDataModule(pl.LightningDataModule):
-    """Serves a data set in the VOC layout.
+    """Serves a data set.
 
     Args:
-        prepare: makes or finds the data under `root` and gives the VOC2012 folder.
+        prepare: makes or finds the data under `root` and gives the folder with the images.
         root: folder where the data is or will be.
-        lists: of training and validation images, see `Splits`.
-        left_out: per tuned preset, the images it was tuned on; they are left out of validation.
+        split: from that folder to the training and validation images.
         augment: from image and mask to a training sample.
         batch_size: training images per step, over all processes; an incomplete last batch is dropped.
         protocol: how images are evaluated, `voc` or `squash224`.
@@ -39,8 +39,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         *,
         prepare: Callable[..., Path],
         root: Path,
-        lists: Lists,
-        left_out: Mapping[str, frozenset[str]],
+        split: Callable[[Path], Splits],
         augment: Augment,
         batch_size: int,
         protocol: Literal["voc", "squash224"],
@@ -52,8 +51,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         super().__init__()
         self.prepare = prepare
         self.root = root
-        self.lists = lists
-        self.left_out = dict(left_out)
+        self.split = split
         self.augment = augment
         self.batch_size = batch_size
         self.protocol: Literal["voc", "squash224"] = protocol
@@ -61,7 +59,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self.pin_memory = pin_memory
         self.cache = cache
         self.seed = seed
-        self.folder: VOCFolder | None = None
+        self.found: Splits | None = None
         self.pixels: PixelCache | None = None
         self.origins: dict[str, str] = {}  # asked for when logits are looked for, checked and read
         self.started: DataLoader[dict[str, Any]] | None = None  # validation loader, until Lightning asks for it
@@ -72,17 +70,24 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str = "fit") -> None:
         """Open the folder, once."""
-        if self.folder is None:
-            self.folder = VOCFolder(self.prepare(root=self.root))
+        if self.found is None:
+            self.found = self.split(self.prepare(root=self.root))
+
+    @property
+    def splits(self) -> Splits:
+        """Which images are trained on and which are scored."""
+        self.setup()
+        assert self.found is not None
+        return self.found
+
+    @property
+    def folder(self) -> ImageFolder:
+        """The images and their masks."""
+        return self.splits.folder
 
     def ids(self, split: str) -> list[str]:
         """Ids of "train" or "val" within the limit; val without the images that are left out."""
-        return self._splits().ids(split)
-
-    def _splits(self) -> Splits:
-        self.setup()
-        assert self.folder is not None
-        return Splits(self.folder, self.lists, self.left_out)
+        return self.splits.ids(split)
 
     def overlap(self) -> int:
         """Number of images in both training and validation: 0 in an honest run."""
@@ -97,25 +102,22 @@ class SegmentationDataModule(pl.LightningDataModule):
     def val_summary(self) -> str:
         """Number of the images that are scored, and why some are not."""
         kept = self.ids("val")
-        assert self.folder is not None
-        name, limit = self.lists["val"]
-        missing = len(self.folder.ids(name)[:limit]) - len(kept)
-        reason = f" ({missing} are left out: {', '.join(self.left_out)} was tuned on them)" if missing else ""
+        missing = len(self.splits.listed("val")) - len(kept)
+        tuned = ", ".join(self.splits.left_out)
+        reason = f" ({missing} are left out: {tuned} was tuned on them)" if missing else ""
         return f"{len(kept)} val images{reason}"
 
     def fingerprint(self, splits: Sequence[str] = ("train", "val")) -> dict[str, str]:
         """Per split, a hash of ids and file sizes; it shows whether two runs saw the same data."""
-        return {split: self._splits().fingerprint(split) for split in splits}
+        return {split: self.splits.fingerprint(split) for split in splits}
 
     def fingerprint_of(self, ids: Sequence[str]) -> str:
         """The same hash of some images."""
-        return self._splits().folder.fingerprint(list(ids))
+        return self.folder.fingerprint(ids)
 
     def origin(self, image_id: str) -> str:
         """16 hex digits that are equal for equal inputs of a network: a hash of the image's file and the protocol."""
         if image_id not in self.origins:
-            self.setup()
-            assert self.folder is not None
             content = self.folder.image_path(image_id).read_bytes()
             self.origins[image_id] = hashlib.sha256(self.protocol.encode() + content).hexdigest()[:16]
         return self.origins[image_id]
@@ -123,7 +125,6 @@ class SegmentationDataModule(pl.LightningDataModule):
     def remember(self) -> str:
         """Keep decoded images from now on, if wanted and possible; returns a message about it."""
         ids = [*self.ids("train"), *self.ids("val")]
-        assert self.folder is not None
         if self.cache == 0:
             return "no decoded image is kept"
         if not PixelCache.is_shared(self.workers):
@@ -151,11 +152,11 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def _too_few(self, count: int) -> str:
         """What to do if the training list has fewer images than a batch."""
-        name, limit = self.lists["train"]
+        rule = self.splits.train
         some = f"{count} image{'s' * (count != 1)}"
-        few = f"recipe.batch_size={self.batch_size}: the training list '{name}' of {self.root} has {some}"
-        if limit is not None:
-            few += f" up to data.train_limit={limit}"
+        few = f"recipe.batch_size={self.batch_size}: the training list '{rule}' of {self.root} has {some}"
+        if rule.limit is not None:
+            few += f" up to data.train_limit={rule.limit}"
         share = processes.count()
         possible = count // share * share
         if possible < max(2, share):
@@ -191,8 +192,6 @@ class SegmentationDataModule(pl.LightningDataModule):
         return self.val_dataloader()
 
     def _reader(self) -> Reader:
-        self.setup()
-        assert self.folder is not None
         return self.pixels or self.folder
 
     def _epoch(self) -> int:

@@ -8,15 +8,15 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from src.core import processes
-from src.data.classes import UInt8Array
+from src.data.classes import Labels, Pixels
 from src.data.transforms import Augment, evaluation_sample
 
 
 class Reader(Protocol):
-    """A `VOCFolder`, or a cache in front of one."""
+    """An `ImageFolder`, or a cache in front of one."""
 
-    def read_pair(self, image_id: str) -> tuple[UInt8Array, UInt8Array]:
-        """Image (H, W, 3) and mask (H, W), both uint8; the caller may change them."""
+    def read_pair(self, image_id: str) -> tuple[Pixels, Labels]:
+        """Image (H, W, 3) uint8 and mask (H, W); the caller may change them."""
         ...
 
 

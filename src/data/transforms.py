@@ -1,7 +1,7 @@
 """From image and mask to a sample: joint augmentation for training, none for evaluation. All in uint8.
 
-Workers hand over small samples: `rgb` (H, W, 3) uint8 and `mask` (H, W) uint8. `ready` turns a batch of them into the
-network's input, on the batch's own device.
+Workers hand over small samples: `rgb` (H, W, 3) uint8 and `mask` (H, W), uint8 for up to 255 classes. `ready` turns a
+batch of them into the network's input, on the batch's own device.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from src.core.errors import InputError
 from src.crf.model import MEAN, STD
-from src.data.classes import VOID
+from src.data.classes import Labels
 
 cv2.setNumThreads(0)  # the workers share the cores; and threads do not survive a fork
 
@@ -32,7 +32,7 @@ def ready(batch: Mapping[str, Any], *, channels_last: bool) -> dict[str, Any]:
     """Turn a batch of samples into the input of a network and a loss.
 
     Args:
-        batch: rgb (B, H, W, 3) uint8, mask (B, H, W) uint8; other keys are kept.
+        batch: rgb (B, H, W, 3) uint8, mask (B, H, W) integers; other keys are kept.
         channels_last: memory format of the image.
 
     Returns:
@@ -65,9 +65,19 @@ class Augment:
             each takes a factor from [1 - strength, 1 + strength]; hue is shifted by at most this share of the circle.
             The order is random.
         squash: resize to `crop` x `crop`, ignoring the aspect ratio, instead of scaling and cropping.
+        void: label of pixels without a class.
     """
 
-    def __init__(self, *, crop: int, scale: tuple[float, float], flip: float, jitter: dict[str, float], squash: bool):
+    def __init__(
+        self,
+        *,
+        crop: int,
+        scale: tuple[float, float],
+        flip: float,
+        jitter: dict[str, float],
+        squash: bool,
+        void: int,
+    ) -> None:
         if crop < 1 or not 0 < scale[0] <= scale[1]:
             raise InputError(f"recipe.augment: crop={crop} must be above 0, scale={list(scale)} above 0 and rising.")
         self.crop = crop
@@ -75,30 +85,31 @@ class Augment:
         self.flip = flip
         self.jitter = [(*_JITTERS[name], amount) for name, amount in jitter.items() if amount > 0]
         self.squash = squash
+        self.void = void
 
-    def __call__(self, rgb: Pixels, mask: Pixels, generator: torch.Generator) -> dict[str, Any]:
+    def __call__(self, rgb: Pixels, mask: Labels, generator: torch.Generator) -> dict[str, Any]:
         """Draw one training sample.
 
         Args:
             rgb: (H, W, 3).
-            mask: (H, W) in {0..20, 255}.
+            mask: (H, W) labels or void.
             generator: source of all randomness.
 
         Returns:
-            rgb (crop, crop, 3) uint8 and mask (crop, crop) uint8; outside the image, the mask is void.
+            rgb (crop, crop, 3) uint8 and mask (crop, crop); outside the image, the mask is void.
         """
         if self.squash:
             image, target = _resize(rgb, mask, self.crop, self.crop)
         else:
             image, target = self._scale_and_crop(rgb, mask, generator)
         if _uniform(generator) < self.flip:
-            image, target = _array(cv2.flip(image, 1)), _array(cv2.flip(target, 1))
+            image, target = _array(cv2.flip(image, 1)), np.asarray(cv2.flip(target, 1), dtype=target.dtype)
         for i in torch.randperm(len(self.jitter), generator=generator).tolist():
             change, centre, amount = self.jitter[i]
             image = change(image, centre + amount * (2 * _uniform(generator) - 1))
         return {"rgb": _tensor(image), "mask": _tensor(target)}
 
-    def _scale_and_crop(self, rgb: Pixels, mask: Pixels, generator: torch.Generator) -> tuple[Pixels, Pixels]:
+    def _scale_and_crop(self, rgb: Pixels, mask: Labels, generator: torch.Generator) -> tuple[Pixels, Labels]:
         low, high = self.scale
         factor = low + (high - low) * _uniform(generator)
         height, width = (max(1, round(side * factor)) for side in mask.shape)
@@ -107,20 +118,20 @@ class Augment:
             top = int(_uniform(generator) * (max(height, self.crop) - self.crop + 1))
             left = int(_uniform(generator) * (max(width, self.crop) - self.crop + 1))
             window = labels[top : top + self.crop, left : left + self.crop]
-            if (window != VOID).any():
+            if (window != self.void).any():
                 break
         seen = scaled[top : top + self.crop, left : left + self.crop]
         if window.shape == (self.crop, self.crop):
             return seen, window
         image = np.full((self.crop, self.crop, 3), _FILL, dtype=np.uint8)
-        target = np.full((self.crop, self.crop), VOID, dtype=np.uint8)
+        target = np.full((self.crop, self.crop), self.void, dtype=mask.dtype)
         image[: len(seen), : seen.shape[1]] = seen
         target[: len(window), : window.shape[1]] = window
         return image, target
 
 
-def evaluation_sample(rgb: Pixels, mask: Pixels, protocol: Literal["voc", "squash224"]) -> dict[str, Any]:
-    """The sample that is scored: rgb (H, W, 3) uint8, mask (H, W) uint8, both copies.
+def evaluation_sample(rgb: Pixels, mask: Labels, protocol: Literal["voc", "squash224"]) -> dict[str, Any]:
+    """The sample that is scored: rgb (H, W, 3) uint8, mask (H, W), both copies.
 
     `voc` keeps the size of each image; `squash224` resizes image and truth to 224 x 224, as the 2024 report did.
     """
@@ -130,7 +141,7 @@ def evaluation_sample(rgb: Pixels, mask: Pixels, protocol: Literal["voc", "squas
     return {"rgb": torch.tensor(rgb), "mask": torch.tensor(mask)}
 
 
-def _resize(rgb: Pixels, mask: Pixels, height: int, width: int) -> tuple[Pixels, Pixels]:
+def _resize(rgb: Pixels, mask: Labels, height: int, width: int) -> tuple[Pixels, Labels]:
     """Image bilinear with antialiasing, mask nearest."""
     if mask.shape == (height, width):
         return rgb, mask
@@ -138,7 +149,7 @@ def _resize(rgb: Pixels, mask: Pixels, height: int, width: int) -> tuple[Pixels,
     image = image.as_strided(image.shape, (rgb.size, *image.stride()[1:]))  # torch now takes it for channels-last: fast
     scaled = interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)
     labels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return scaled[0].permute(1, 2, 0).numpy(), _array(labels)
+    return scaled[0].permute(1, 2, 0).numpy(), np.asarray(labels, dtype=mask.dtype)
 
 
 def adjust_brightness(rgb: Pixels, factor: float) -> Pixels:
@@ -179,7 +190,7 @@ def _array(found: Any) -> Pixels:
     return np.asarray(found, dtype=np.uint8)
 
 
-def _tensor(pixels: Pixels) -> Tensor:
+def _tensor(pixels: Labels) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels))
 
 

@@ -13,9 +13,8 @@ from src.core.machine import keep_freed_memory, processor_name
 from src.crf.cpu import ahead
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
-from src.data.classes import VOC_CLASSES
+from src.data.config import classes_of, splits_of
 from src.data.datamodule import SegmentationDataModule
-from src.data.folder import lists_of
 from src.data.sources.table import source_of
 from src.data.transforms import Augment
 from src.evaluation.hardware import Hardware, detect
@@ -24,7 +23,7 @@ from src.models.deeplab import DeepLab
 from src.models.inference import Inference
 from src.models.tables import BACKBONES, HEADS
 from src.scoring import presets
-from src.scoring.fusion import RULES
+from src.scoring.fusion import bound
 from src.scoring.scorer import VariantScorer
 from src.scoring.variants import Variant
 
@@ -46,9 +45,8 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
     return SegmentationDataModule(
         prepare=source_of(data),
         root=Path(data.root),
-        lists=lists_of(data),
-        left_out=presets.tuned_on(config),
-        augment=Augment(**plain(recipe.augment)),
+        split=partial(splits_of, data, left_out=presets.tuned_on(config)),
+        augment=Augment(**plain(recipe.augment), void=classes_of(data).void),
         batch_size=recipe.batch_size,
         protocol=recipe.protocol,
         workers=machine.workers,
@@ -62,7 +60,7 @@ def network(config: DictConfig) -> DeepLab:
     """Head on backbone, without weights from a file."""
     stride = config.head.output_stride
     backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
-    fixed = {"backbone": backbone, "num_classes": len(VOC_CLASSES)}
+    fixed = {"backbone": backbone, "num_classes": len(classes_of(config.data))}
     built: DeepLab = HEADS.make(plain(config.head), ignore=("output_stride",), **fixed)
     return built
 
@@ -80,6 +78,7 @@ def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:
 def variants(config: DictConfig) -> dict[str, Variant]:
     """The variants of the config, by name."""
     built = {}
+    background = classes_of(config.data).background
     for name, choice in config.variants.items():
         looks: dict[str, Any] = dict(choice.get("inference") or {})
         if "scales" in looks:
@@ -88,7 +87,8 @@ def variants(config: DictConfig) -> dict[str, Variant]:
         if choice.get("guidance") is not None:
             crf = DenseCRF(presets.parameters(choice.get("crf") or config.crf), choice.guidance)
         rule, options = choice.get("fusion"), dict(choice.get("options") or {})
-        built[str(name)] = Variant(crf, partial(RULES[rule], **options) if rule else None, Inference(**looks))
+        fusion = bound(rule, options, background, f"variants.{name}") if rule else None
+        built[str(name)] = Variant(crf, fusion, Inference(**looks))
     return built
 
 
@@ -96,7 +96,7 @@ def scorer(config: DictConfig, machine: Hardware) -> VariantScorer:
     """The scorer of all variants, with the engine that their CRFs need."""
     chosen = variants(config)
     needed = any(variant.crf is not None for variant in chosen.values())
-    return VariantScorer(chosen, len(VOC_CLASSES), engine(config, machine) if needed else None)
+    return VariantScorer(chosen, len(classes_of(config.data)), engine(config, machine) if needed else None)
 
 
 def compile_ahead(config: DictConfig, machine: Hardware) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from src.core.errors import InputError
 from src.core.files.whole import check_room, in_bytes, replacing
-from src.data.classes import VOC_CLASSES
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits
 
@@ -22,16 +21,17 @@ _OTHER_IMAGES = "the logits are of another image of this name, or of another pro
 SOURCE = "source.sha256"  # hash of the checkpoint that the logits come from
 
 
-def read_logits(path: Path, origin: str | None = None) -> Tensor:
+def read_logits(path: Path, num_classes: int, origin: str | None = None) -> Tensor:
     """The array `logits` of an npz file, (C, h, w) finite, as float32.
 
     Args:
         path: of the file.
+        num_classes: C.
         origin: of the image that they should be of, see `SegmentationDataModule.origin`; files of other programs have
             none, and are believed.
 
     Raises:
-        InputError: the file is missing or damaged, or its logits are of another image.
+        InputError: the file is missing or damaged, or its logits are of another image or number of classes.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -45,14 +45,16 @@ def read_logits(path: Path, origin: str | None = None) -> Tensor:
         raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
     if origin is not None and found is not None and found != origin:
         raise InputError(f"{path}: {_OTHER_IMAGES}.")
-    if logits.ndim != 3 or len(logits) != len(VOC_CLASSES) or 0 in logits.shape or not np.isfinite(logits).all():
-        raise InputError(f"{path}: logits must be finite and ({len(VOC_CLASSES)}, h, w); got {logits.shape}.")
+    if logits.ndim != 3 or len(logits) != num_classes or 0 in logits.shape or not np.isfinite(logits).all():
+        raise InputError(
+            f"{path}: logits must be finite and ({num_classes}, h, w), one layer per class of data; got {logits.shape}."
+        )
     return torch.from_numpy(logits)
 
 
-def read_resized(folder: Path, image_id: str, like: Tensor, origin: str | None = None) -> Tensor:
+def read_resized(folder: Path, image_id: str, like: Tensor, num_classes: int, origin: str | None = None) -> Tensor:
     """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W); see `read_logits`."""
-    found = read_logits(folder / f"{image_id}.npz", origin)
+    found = read_logits(folder / f"{image_id}.npz", num_classes, origin)
     return resize_logits(found[None], (like.shape[-2], like.shape[-1]))[0]
 
 

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig
+from torch import Tensor
 
 from src.core import processes
 from src.core.files.whole import replacing
 from src.core.machine import usable_cores
 from src.crf.model import Image, effective_sigma
-from src.data.classes import VOC_CLASSES
+from src.data.classes import Classes, Labels, label_type
+from src.data.config import classes_of
 from src.reporting.panels import panel
 from src.runs.folder import RunFolder
-from src.scoring.metrics import image_miou, trimap_miou
+from src.scoring.metrics import image_miou, margins, trimap_miou
 from src.scoring.presets import tuned_on
 from src.scoring.scorer import Observer, Scored, VariantScorer
-
-Labels = npt.NDArray[np.uint8]
 
 
 def choose(ids: list[str], count: int) -> list[str]:
@@ -33,19 +32,26 @@ def choose(ids: list[str], count: int) -> list[str]:
     return [ids[i] for i in picks]
 
 
+def as_labels(labels: Tensor, classes: Classes) -> Labels:
+    """Labels (H, W) in the type of masks, on the CPU."""
+    found: Labels = labels.cpu().numpy().astype(label_type(len(classes)))
+    return found
+
+
 class Panels(Observer):
     """Draws the chosen images into `folder/ID.png`."""
 
-    def __init__(self, folder: Path, chosen: list[str]) -> None:
+    def __init__(self, folder: Path, chosen: list[str], classes: Classes) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.chosen = frozenset(chosen)
+        self.classes = classes
 
     def __call__(self, image: Scored) -> None:
         """See `Observer`."""
         if image.id in self.chosen:
-            labels = {name: found.cpu().numpy() for name, found in image.labels.items()}
-            picture = panel(image.rgb, image.target.numpy(), labels, VOC_CLASSES)
+            labels = {name: as_labels(found, self.classes) for name, found in image.labels.items()}
+            picture = panel(image.rgb, image.target.numpy(), labels, self.classes)
             with replacing(self.folder / f"{image.id}.png") as temporary:
                 picture.save(temporary, format="PNG")
 
@@ -55,11 +61,15 @@ class Overlays(Observer):
 
     Args:
         chosen: ids.
-        log: takes an id, the image (H, W, 3), and masks (H, W) uint8 by name; None in the other processes.
+        log: takes an id, the image (H, W, 3), and masks (H, W) by name; None in the other processes.
+        classes: of the labels.
     """
 
-    def __init__(self, chosen: list[str], log: Callable[[str, Image, dict[str, Labels]], None] | None) -> None:
+    def __init__(
+        self, chosen: list[str], log: Callable[[str, Image, dict[str, Labels]], None] | None, classes: Classes
+    ) -> None:
         self.chosen = chosen
+        self.classes = classes
         self.log = log
         self.found: dict[str, tuple[Image, dict[str, Labels]]] = {}
 
@@ -67,7 +77,7 @@ class Overlays(Observer):
         """See `Observer`."""
         if image.id in self.chosen:
             tensors = {"truth": image.target, **image.labels}
-            masks = {name: labels.cpu().numpy().astype(np.uint8) for name, labels in tensors.items()}
+            masks = {name: as_labels(labels, self.classes) for name, labels in tensors.items()}
             self.found[image.id] = (image.rgb, masks)
 
     def finish(self) -> None:
@@ -93,23 +103,24 @@ class Extremes(Observer):
     pictures `folder/VARIANT-best.webp` and `VARIANT-worst.webp` are drawn at the end.
     """
 
-    def __init__(self, folder: Path, variants: list[str]) -> None:
+    def __init__(self, folder: Path, variants: list[str], classes: Classes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.variants = variants
+        self.classes = classes
         self.held: dict[tuple[str, str], _Held] = {}
 
     def __call__(self, image: Scored) -> None:
         """See `Observer`."""
-        found = {name: float(image_miou(image.matrices[name][None])[0]) for name in self.variants}
+        found = {name: float(image_miou(margins(image.matrices[name])[None])[0]) for name in self.variants}
         for name in self.variants:
             score = found[name] - (found.get("none", 0.0) if name != "none" else 0.0)
             for end, signed in (("best", score), ("worst", -score)):
                 if (name, end) not in self.held or signed > self.held[name, end].score:
                     shown = [key for key in dict.fromkeys(("none", name)) if key in self.variants]
-                    labels = {key: image.labels[key].cpu().numpy().astype(np.uint8) for key in shown}
+                    labels = {key: as_labels(image.labels[key], self.classes) for key in shown}
                     if math.isfinite(signed):
-                        truth = image.target.numpy().astype(np.uint8)
+                        truth = as_labels(image.target, self.classes)
                         self.held[name, end] = _Held(signed, image.rgb, truth, labels)
 
     def finish(self) -> None:
@@ -126,7 +137,7 @@ class Extremes(Observer):
     def _draw(self, key: tuple[str, str]) -> None:
         held = self.held[key]
         with replacing(self.folder / f"{'-'.join(key)}.webp") as temporary:
-            panel(held.rgb, held.truth, held.labels, VOC_CLASSES).save(temporary, format="WEBP", quality=80)
+            panel(held.rgb, held.truth, held.labels, self.classes).save(temporary, format="WEBP", quality=80)
 
 
 def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
@@ -135,24 +146,26 @@ def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: li
     if not chosen:
         return []
     variants = [str(name) for name in config.variants]
+    classes = classes_of(config.data)
     found: list[Observer] = [
-        Panels(folder.panels, chosen),
-        Extremes(folder.panels / "extremes", variants),
+        Panels(folder.panels, chosen, classes),
+        Extremes(folder.panels / "extremes", variants, classes),
     ]
     if config.logger.name == "wandb":
         from src.runs.wandb_run import log_panel
 
         runs = _dashboards(loggers)
-        found.append(Overlays(chosen, partial(log_panel, runs[0]) if runs else None))
+        log = partial(log_panel, runs[0], classes=classes) if runs else None
+        found.append(Overlays(chosen, log, classes))
     return found
 
 
-def log_scores(loggers: list[Logger], scorer: VariantScorer) -> None:
+def log_scores(loggers: list[Logger], scorer: VariantScorer, config: DictConfig) -> None:
     """Log the final scores to W&B, if it is on."""
     for run in _dashboards(loggers):
         from src.runs import wandb_run
 
-        wandb_run.log_scores(run, scorer.matrices, scorer.trimaps)
+        wandb_run.log_scores(run, scorer.matrices, scorer.trimaps, classes_of(config.data).names)
 
 
 def _dashboards(loggers: list[Logger]) -> list[Any]:
@@ -170,17 +183,19 @@ def _sigmas(settled: DictConfig) -> dict[str, list[float]]:
 
 def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts: Any) -> dict[str, Any]:
     """Write matrices and `results.json`; `facts` are further plain values. Returns the content of `results.json`."""
+    classes = classes_of(settled.data)
     content = {
         "data": settled.data.name,
         "protocol": settled.recipe.protocol,
         "images": len(scorer.ids),
+        "classes": classes.plain(),
         "variants": {
-            name: {**result.as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(scorer.trimaps[name])}
+            name: {**result.as_dict(classes.names), "trimap_miou": trimap_miou(scorer.trimaps[name])}
             for name, result in scorer.scores().items()
         },
         "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
         "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
         **facts,
     }
-    folder.write_results(content, scorer.ids, scorer.matrices, scorer.trimaps)
+    folder.write_results(content, scorer.ids, scorer.matrices.rows(), scorer.trimaps.rows())
     return content

@@ -11,7 +11,7 @@ from src.core.command.entry import is_main
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build, logits, results
 from src.evaluation.hardware import Hardware
-from src.evaluation.source import Source
+from src.evaluation.source import Source, mapping_of
 from src.evaluation.tasks import LogitsTask, ScoringTask
 from src.evaluation.trainer import scoring_trainer
 from src.runs.checks.variants import need_network
@@ -49,12 +49,13 @@ def score(
         scoring_trainer(machine, folder.path) as trainer,
     ):
         scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
-        if source.checkpoint is None:
+        if source.checkpoint is None or source.stored is None:
             trainer.test(LogitsTask(source.path, scorer), data, verbose=False)
         else:
-            task = build.scoring_task(settled, machine)
+            task = build.scoring_task(source.stored, machine)
+            task.mapping = mapping_of(settled, source)
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
-        results.log_scores(logging, scorer)
+        results.log_scores(logging, scorer, settled)
     if is_main(settled):
         facts = {"source": str(source.path), "fingerprint": fingerprint, "versions": build.versions()}
         folder.write_config(settled)
@@ -107,5 +108,5 @@ def score_network(
         trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
-        trainer.test(LogitsTask(keep, scorer), data, verbose=False)
+        trainer.test(LogitsTask(keep, scorer, task.mapping), data, verbose=False)
     console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)

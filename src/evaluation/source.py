@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError
 from src.core.files.alone import only_reading
+from src.data.classes import Classes, class_mapping
+from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
@@ -37,6 +39,11 @@ class Source:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def classes(self) -> Classes | None:
+        """Those that the network knows; None for saved logits, which have no names."""
+        return None if self.stored is None else classes_of(self.stored.data)
+
+    @property
     def name(self) -> str:
         """For the screen."""
         return f"logits in {self.path}" if self.checkpoint is None else str(self.checkpoint)
@@ -58,6 +65,8 @@ def find(config: DictConfig) -> Source:
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
     content = load_checkpoint(path)
     stored = checked_config(content["seglab"]["config"], path, training=False)
+    if [*content["seglab"]["classes"]] != [*classes_of(stored.data).names]:
+        raise InputError(f"{path}: was edited: its classes are not those of the data set in its config.")
     with naming(path), torch.device("meta"):  # shapes only
         network = build.network(stored)
         build.variants(stored)
@@ -71,6 +80,7 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
     """The source of predictions, the config for it, the machine, and the data, which is found or made."""
     source = find(config)
     settled = settle(config, source, typed)
+    mapping_of(settled, source)  # says in time if the classes differ
     machine = build.hardware(settled)
     build.compile_ahead(settled, machine)
     data = build.datamodule(settled, machine)
@@ -108,7 +118,24 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
                     settled[group].pop(key.removeprefix(f"~{group}."), None)
     if config.protocol is not None:
         settled.recipe.protocol = config.protocol
+    if config.get("map_classes") is not None:
+        OmegaConf.update(settled, "map_classes", config.map_classes, force_add=True)
     return settled
+
+
+def mapping_of(settled: DictConfig, source: Source) -> tuple[int | None, ...] | None:
+    """For each class of the network its label in the data set; None if both have the same classes.
+
+    Raises:
+        InputError: they have different classes, and `map_classes` does not say what becomes of each; or nothing is
+            known of the network's classes.
+    """
+    given, own, other = settled.get("map_classes"), source.classes, classes_of(settled.data)
+    if own is None and given is not None:
+        raise InputError("map_classes: logits in files have no names of classes; use run=FOLDER or checkpoint=PATH.")
+    if own is None or (own.names == other.names and given is None):
+        return None
+    return class_mapping(own.names, other.names, given, where=f"{source.name} and {settled.data.name}")
 
 
 def output_folder(config: DictConfig, settled: DictConfig, source: Source, data: SegmentationDataModule) -> RunFolder:

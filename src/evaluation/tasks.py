@@ -1,6 +1,6 @@
 """Scoring as Lightning modules: probabilities from a network, or from files of logits, go to a scorer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from src.core.errors import InputError
 from src.data.transforms import ready
 from src.evaluation.logits import read_resized
 from src.models.deeplab import resize_logits
-from src.models.inference import PLAIN, probabilities
+from src.models.inference import PLAIN, mapped, probabilities
 from src.scoring.scorer import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
@@ -24,6 +24,10 @@ class ScoringTask(pl.LightningModule):
     Args:
         network: (B, 3, H, W) to logits (B, C, h, w) at its own resolution.
         channels_last: memory format of the images.
+
+    Attributes:
+        scorer: takes the probabilities.
+        mapping: for each class of the network, that of the data, see `mapped`; None: they are the same.
     """
 
     def __init__(self, network: nn.Module, *, channels_last: bool) -> None:
@@ -31,6 +35,7 @@ class ScoringTask(pl.LightningModule):
         self.network = network
         self.channels_last = channels_last
         self.scorer: VariantScorer | None = None
+        self.mapping: Sequence[int | None] | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""
@@ -59,6 +64,8 @@ class ScoringTask(pl.LightningModule):
         for i, image_id in enumerate(batch["id"]):
             image = batch["image"][i : i + 1]
             probs = {looks: probabilities(self.network, image, looks) for looks in self.scorer.inferences}
+            if self.mapping is not None:
+                probs = {looks: mapped(found, self.mapping, self.scorer.num_classes) for looks, found in probs.items()}
             host = batch["host"]
             self.scorer.add(image_id, probs, host["rgb"][i].numpy(), host["mask"][i].long())
 
@@ -81,12 +88,13 @@ class LogitsTask(pl.LightningModule):
     Args:
         folder: holds an `ID.npz` per image; the logits are resized to the image's size with `align_corners=False`.
         scorer: its variants look at an image only once.
+        mapping: as for `ScoringTask`.
 
     Raises:
         InputError: a variant needs more than one look at an image.
     """
 
-    def __init__(self, folder: Path, scorer: VariantScorer) -> None:
+    def __init__(self, folder: Path, scorer: VariantScorer, mapping: Sequence[int | None] | None = None) -> None:
         super().__init__()
         needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
         if needy:
@@ -94,7 +102,7 @@ class LogitsTask(pl.LightningModule):
                 f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
                 "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
             )
-        self.folder, self.scorer = folder, scorer
+        self.folder, self.scorer, self.mapping = folder, scorer, mapping
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Images and truth stay on the host."""
@@ -105,7 +113,10 @@ class LogitsTask(pl.LightningModule):
         (image_id,) = batch["id"]
         target = batch["mask"][0].long()
         origin = self.trainer.datamodule.origin(image_id)  # type: ignore[attr-defined]
-        probs = read_resized(self.folder, image_id, target, origin).softmax(0)
+        layers = self.scorer.num_classes if self.mapping is None else len(self.mapping)
+        probs = read_resized(self.folder, image_id, target, layers, origin).softmax(0)
+        if self.mapping is not None:
+            probs = mapped(probs, self.mapping, self.scorer.num_classes)
         self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
 
     def on_test_epoch_end(self) -> None:

@@ -1,7 +1,7 @@
 """From an image to class probabilities: in one pass, at several scales, mirrored, or in windows."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,23 @@ def probabilities(network: Network, image: Tensor, inference: Inference) -> Tens
         total, count = found if total is None else total.add_(found), count + 1
     assert total is not None
     return total.div_(count) if count > 1 else total
+
+
+def mapped(probs: Tensor, mapping: Sequence[int | None], num_classes: int) -> Tensor:
+    """Probabilities of other classes: those of classes that become one are added.
+
+    Args:
+        probs: (C, H, W) float32, sum 1 over C.
+        mapping: for each of the C classes its new label; None: it is left out, and the others are scaled to sum 1.
+        num_classes: K, the number of new classes.
+
+    Returns:
+        (K, H, W) float32, sum 1 over K.
+    """
+    kept = [k for k, label in enumerate(mapping) if label is not None]
+    places = torch.tensor([mapping[k] for k in kept], device=probs.device)
+    found = probs.new_zeros(num_classes, *probs.shape[1:]).index_add_(0, places, probs[kept])
+    return found if len(kept) == len(mapping) else found / found.sum(0).clamp_min(1e-30)
 
 
 def _looks(network: Network, image: Tensor, inference: Inference, size: tuple[int, int]) -> Iterator[Tensor]:

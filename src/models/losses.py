@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from src.core import processes
 from src.core.errors import InputError
-from src.data.classes import VOID
+from src.data.classes import void_label
 from src.models.tables import LOSSES
 
 
@@ -25,7 +25,7 @@ def cross_entropy(
     target: Tensor,
     *,
     class_weights: Tensor | None = None,
-    ignore_index: int = VOID,
+    ignore_index: int | None = None,
     join: bool = False,
 ) -> Tensor:
     """Softmax cross-entropy; with class weights, sum(w l) / sum(w) over labelled pixels, as in torch.
@@ -34,7 +34,7 @@ def cross_entropy(
         logits: (B, C, H, W) float, unnormalised.
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
         class_weights: (C,) float >= 0.
-        ignore_index: label of pixels that do not count.
+        ignore_index: label of pixels that do not count; None: `void_label(C)`, which is 255 for up to 255 classes.
         join: over the batches of all processes, which must all call it.
 
     Returns:
@@ -54,7 +54,7 @@ def focal_loss(
     *,
     gamma: float,
     class_weights: Tensor | None = None,
-    ignore_index: int = VOID,
+    ignore_index: int | None = None,
     join: bool = False,
 ) -> Tensor:
     """Softmax focal loss (1 - p_t)^gamma (-log p_t) (Lin et al. 2017, eq. 4 and 5, arXiv:1708.02002).
@@ -64,7 +64,7 @@ def focal_loss(
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
         gamma: focusing strength >= 0; 0 is `cross_entropy`.
         class_weights: (C,) float >= 0, the paper's alpha; the mean divides by their sum, as in `cross_entropy`.
-        ignore_index: label of pixels that do not count.
+        ignore_index: label of pixels that do not count; None: `void_label(C)`, which is 255 for up to 255 classes.
         join: over the batches of all processes, which must all call it.
 
     Returns:
@@ -80,7 +80,7 @@ def focal_loss(
     return _labelled_mean(miss**gamma * loss, _pixel_weights(logits, target, class_weights, ignore_index), join)
 
 
-def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID, join: bool = False) -> Tensor:
+def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int | None = None, join: bool = False) -> Tensor:
     """1 - soft Dice 2 sum(p t) / (sum p + sum t), mean over the classes present in the batch's target.
 
     Milletari et al. 2016, sec. 3 (arXiv:1606.04797), but without squares, and per class as in Sudre et al. 2017
@@ -90,7 +90,7 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID, join:
     Args:
         logits: (B, C, H, W) float, unnormalised.
         target: (B, H, W) int64 in [0, C), or `ignore_index`.
-        ignore_index: label of pixels that do not count.
+        ignore_index: label of pixels that do not count; None: `void_label(C)`, which is 255 for up to 255 classes.
         join: over the batches of all processes, which must all call it.
 
     Returns:
@@ -99,10 +99,10 @@ def dice_loss(logits: Tensor, target: Tensor, *, ignore_index: int = VOID, join:
     Raises:
         ValueError: sizes differ.
     """
-    _check_sizes(logits, target)
+    ignored = _ignored(logits, target, ignore_index)
     classes = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
-    truth = (target.unsqueeze(1) == classes) & (target != ignore_index).unsqueeze(1)  # (B, C, H, W)
-    probs = _full_precision(logits).softmax(dim=1) * (target != ignore_index).unsqueeze(1)
+    truth = (target.unsqueeze(1) == classes) & (target != ignored).unsqueeze(1)  # (B, C, H, W)
+    probs = _full_precision(logits).softmax(dim=1) * (target != ignored).unsqueeze(1)
     overlap = (probs * truth).sum(dim=(0, 2, 3))  # (C,)
     total = probs.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     present = truth.any(dim=3).any(dim=2).any(dim=0)
@@ -195,22 +195,22 @@ def _full_precision(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-def _pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+def _pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int | None) -> Tensor:
     """(B, H, W), 0 for ignored pixels.
 
     Computed on rows of classes, as channels-last logits lie in memory: half the time on CPUs. Not reduced by torch:
     its mean of (B, C, H, W) is not deterministic on CUDA (pytorch#17350), and processes join their sums.
     """
-    _check_sizes(logits, target)
+    ignored = _ignored(logits, target, ignore_index)
     rows = _full_precision(logits).permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
     with torch.autocast(logits.device.type, enabled=False):
-        loss = F.cross_entropy(rows, target.reshape(-1), reduction="none", ignore_index=ignore_index)
+        loss = F.cross_entropy(rows, target.reshape(-1), reduction="none", ignore_index=ignored)
     return loss.view(target.shape)
 
 
-def _pixel_weights(logits: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int) -> Tensor:
+def _pixel_weights(logits: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int | None) -> Tensor:
     """(B, H, W): the class weight of each pixel, 1 without class weights, 0 for ignored pixels."""
-    labelled = target != ignore_index
+    labelled = target != _ignored(logits, target, ignore_index)
     if class_weights is None:
         return labelled.to(torch.float32)
     if len(class_weights) != logits.shape[1]:
@@ -225,9 +225,11 @@ def _labelled_mean(loss: Tensor, weights: Tensor, join: bool) -> Tensor:
     return total / weight.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def _check_sizes(logits: Tensor, target: Tensor) -> None:
+def _ignored(logits: Tensor, target: Tensor, ignore_index: int | None) -> int:
+    """The label of pixels that do not count; raises ValueError if sizes differ."""
     if logits.shape[:1] + logits.shape[2:] != target.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in batch or size")
+    return void_label(logits.shape[1]) if ignore_index is None else ignore_index
 
 
 def _check_gamma(gamma: float) -> None:

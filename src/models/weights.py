@@ -1,6 +1,6 @@
 """Pretrained weights: where they come from, and which part of a network they fill."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -33,17 +33,18 @@ class Loaded:
     summary: str
 
 
-def load(network: DeepLab, weights: str | None) -> Loaded:
+def load(network: DeepLab, weights: str | None, classes: Sequence[str]) -> Loaded:
     """Fills a network with pretrained weights, in place.
 
     The weights of a classification network fill the backbone. Those of a DeepLabV3 fill the backbone and the head. If
     the network has another head, this head starts so that the network predicts the same as the DeepLabV3. The last
-    layer is filled only if the number of classes is the same.
+    layer is filled only if the classes are those that the DeepLabV3 knows, in its order.
 
     Args:
         network: as built, on the CPU.
         weights: a name from torchvision's enum of the network (`IMAGENET1K_V2`; downloaded, hash checked), the path
             of a state dict in torchvision's layout, or None or "none".
+        classes: names of the network's classes.
 
     Raises:
         InputError: the name or file is unknown, the download fails, the file holds something else, or keys do not fit.
@@ -51,7 +52,7 @@ def load(network: DeepLab, weights: str | None) -> Loaded:
     if weights is None or weights.lower() == "none":
         return Loaded(frozenset(), "no pretrained weights; new: backbone, classifier")
     state, source = _read(weights, network.backbone.model)
-    body, head, left_out = _split(state, network, source)
+    body, head, left_out = _split(state, network, source, classes)
     filled = {f"backbone.{key}": value for key, value in body.items()}
     if head:
         filled |= {f"classifier.{key}": value for key, value in network.adopt_head(head).items()}
@@ -70,7 +71,7 @@ def _modules(parameters: list[str], *, whole: bool) -> list[str]:
     return list(dict.fromkeys(".".join(name.split(".")[: 1 if whole else 2]) for name in parameters))
 
 
-def _split(state: State, network: DeepLab, source: str) -> tuple[State, State, list[str]]:
+def _split(state: State, network: DeepLab, source: str, classes: Sequence[str]) -> tuple[State, State, list[str]]:
     """State of the backbone, state of the DeepLabV3 head (may be empty), and modules of the file that are not used."""
     backbone = network.backbone
     trained_head = backbone.has_trained_head
@@ -88,10 +89,16 @@ def _split(state: State, network: DeepLab, source: str) -> tuple[State, State, l
     head = {
         key.removeprefix("classifier."): kept[key] for key in kept if trained_head and key.startswith("classifier.")
     }
-    if head and len(head["4.bias"]) != network.num_classes:
+    if head and not (len(head["4.bias"]) == network.num_classes and _knows(backbone.model, classes)):
         del head["4.weight"], head["4.bias"]
-        left_out.append(f"classifier.4 ({len(last)} classes, not {network.num_classes})")
+        left_out.append(f"classifier.4 (its {len(last)} classes are not the {network.num_classes} of the data)")
     return body, head, left_out
+
+
+def _knows(model: str, classes: Sequence[str]) -> bool:
+    """Whether these are the classes, in this order, that torchvision's weights of a segmentation network know."""
+    known = [entry.meta["categories"] for entry in get_model_weights(model)]
+    return any([name.strip("_") for name in names] == [*classes] for names in known)
 
 
 def _check(found: State, expected: State, complaint: str) -> None:

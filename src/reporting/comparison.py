@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.core.errors import InputError, printable
-from src.data.classes import VOC_CLASSES
+from src.data.classes import Classes, differing_classes
 from src.reporting.collect import Cell
 from src.reporting.counts import Counts, read_counts
 from src.reporting.rows import Row, baseline_of, rows_of
@@ -15,8 +15,8 @@ from src.reporting.statistics import Difference, Sample, bootstrap, difference, 
 from src.scoring.metrics import RADII, hits_and_unions
 
 TRIMAPS = tuple(f"trimap_miou_{radius}px" for radius in RADII)
-SCORES = ("miou", "pixel_accuracy", *TRIMAPS, *(f"iou/{name}" for name in VOC_CLASSES))
-"""Names of the G scores of a row, in the order of its arrays."""
+WHOLE = ("miou", "pixel_accuracy", *TRIMAPS)
+"""Names of the first scores of a row, in the order of its arrays; the IoU of each class follow."""
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Comparison:
         notes: sentences on the limits of the table.
         resamples: number of resamples of the bootstrap.
         counts: of each cell with scores, by its `id`.
+        classes: those of all rows; None if nothing is done.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     resamples: int = 0
     counts: dict[int, Counts] = field(default_factory=dict)
+    classes: Classes | None = None
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the G scores of a row, in the order of its arrays."""
+        return (*WHOLE, *(f"iou/{name}" for name in (self.classes.names if self.classes is not None else ())))
 
     def label(self, row: Row) -> str:
         """The text that distinguishes a row from the others."""
@@ -65,17 +72,30 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
         resamples: how often the images are drawn again.
 
     Raises:
-        InputError: the baseline is unknown, the seeds of a row have different images, runs stand in each other's way
-            (see `rows_of`), or counts cannot be read.
+        InputError: runs have different classes, the baseline is unknown, the seeds of a row have different images, runs
+            stand in each other's way (see `rows_of`), or counts cannot be read.
     """
     counts = {id(cell): read_counts(cell.scored) for cell in cells if cell.is_done and cell.scored is not None}
+    classes = _one_set_of_classes(cells, counts)
     rows = rows_of(cells, counts)
     first = baseline_of(rows, baseline, rows[0]) if rows else None
     _measure(rows, counts, resamples, baseline)
     facts = _facts([found.results for found in counts.values()])
     notes = _notes(rows, cells, counts, facts)
     joined = {key: ", ".join(values) for key, values in facts.items()}
-    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts)
+    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes)
+
+
+def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> Classes | None:
+    """The classes of all runs; raises InputError if two have different ones: a mean over other classes says nothing."""
+    done = [cell for cell in cells if id(cell) in counts]
+    for cell in done[1:]:
+        first, other = counts[id(done[0])].classes, counts[id(cell)].classes
+        if differ := differing_classes(first.names, other.names):
+            assert done[0].scored is not None and cell.scored is not None
+            both = f"{done[0].scored.path} and {cell.scored.path}"
+            raise InputError(f"{both} have different classes ({differ}): make a report of each.")
+    return counts[id(done[0])].classes if done else None
 
 
 def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> None:
@@ -115,13 +135,13 @@ def _first(found: Difference | None) -> Difference:
 
 
 def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
-    classes = len(VOC_CLASSES)
+    classes = len(counts[id(row.done[0])].classes)
     stacked = []
     for cell in row.done:
         found = counts[id(cell)]
-        whole = hits_and_unions(found.matrices[row.variant]).astype(np.float32)  # (N, 2, C)
-        matrix = found.matrices[row.variant]
-        pixels = np.stack([np.trace(matrix, axis1=1, axis2=2), matrix.sum((1, 2))], 1)[..., None]  # (N, 2, 1)
+        margin = found.margins[row.variant]  # (N, 3, C)
+        whole = hits_and_unions(margin).astype(np.float32)  # (N, 2, C)
+        pixels = margin[:, :2].sum(-1)[..., None]  # (N, 2, 1)
         near = found.trimaps.get(row.variant, np.zeros((len(whole), len(RADII), 2, classes), np.int32))
         bands = near.transpose(0, 2, 1, 3).reshape(len(whole), 2, -1)
         stacked.append(np.concatenate([whole, pixels, bands], axis=2, dtype=np.float32)[found.order])
@@ -130,13 +150,13 @@ def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
 
 
 def _means(classes: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Which ratios are averaged in each of `SCORES`; the ratios: C classes, all pixels, C classes per trimap."""
+    """Which ratios are averaged in each score; the ratios: C classes, all pixels, C classes per trimap."""
     blocks = [slice(0, classes), slice(classes, classes + 1)]
     blocks += [slice(classes + 1 + k * classes, classes + 1 + (k + 1) * classes) for k in range(len(RADII))]
-    member = np.zeros((blocks[-1].stop, len(SCORES)), dtype=bool)
+    member = np.zeros((blocks[-1].stop, len(WHOLE) + classes), dtype=bool)
     for score, block in enumerate(blocks):
         member[block, score] = True
-    member[range(classes), range(len(blocks), len(SCORES))] = True
+    member[range(classes), range(len(blocks), len(blocks) + classes)] = True
     return member
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +16,13 @@ from numpy.lib import format as npy
 
 from src.core.errors import InputError, printable
 from src.core.files.reading import open_regular
-from src.data.classes import VOC_CLASSES
+from src.data.classes import Classes
 from src.runs.checks.records import THEN_AGAIN
 from src.runs.folder import RunFolder
-from src.scoring.metrics import RADII, scores, trimap_miou
+from src.scoring.metrics import RADII, margins, scores_of, trimap_miou
 
-_CLASSES = len(VOC_CLASSES)
-_MOST = 2**32  # bytes of the counts in one file: 49 variants of 24,000 images
+_MOST = 2**34  # bytes of the counts in one file: 49 variants of 100,000 images of 21 classes; read block by block
+_BLOCK = 2**24  # counts at a time
 _PIXELS = 2**32  # of one image
 _WAY_OUT = f"delete results.json beside it, then {THEN_AGAIN}"
 _TOLERANCE = 1e-9  # of a score that is computed again
@@ -35,15 +35,17 @@ class Counts:
 
     Attributes:
         ids: of the N images, each once.
-        matrices: variant to (N, C, C), rows the truth.
+        margins: variant to (N, 3, C) pixels per class: correct, true, predicted.
         trimaps: variant to (N, len(RADII), 2, C); empty if they were not counted.
         results: the content of `results.json`.
+        classes: of the labels.
     """
 
     ids: list[str]
-    matrices: Mapping[str, npt.NDArray[np.int64]]
+    margins: Mapping[str, npt.NDArray[np.int64]]
     trimaps: Mapping[str, npt.NDArray[np.int32]]
     results: Mapping[str, Any]
+    classes: Classes
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
@@ -53,7 +55,7 @@ class Counts:
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The ids in their order, and a hash of the pixels of each class in each image: equal if the truth is."""
-        truth = next(iter(self.matrices.values()))[self.order].sum(-1)
+        truth = next(iter(self.margins.values()))[self.order, 1]
         return (*sorted(self.ids), hashlib.sha256(truth.astype(np.int64).tobytes()).hexdigest())
 
 
@@ -65,30 +67,45 @@ def read_counts(folder: RunFolder) -> Counts:
     """The counts per image in a folder with results.
 
     Raises:
-        InputError: they are missing or damaged, are of other classes than a report knows, or are not those from which
-            the scores in `results.json` were computed.
+        InputError: they are missing or damaged, or are not those from which the scores in `results.json` were computed.
     """
     results = folder.read_results()
     rows = results["variants"]
+    classes = _classes(folder.results, results)
+    size = len(classes)
     with _named(folder.confusion):
-        if any(tuple(row.get("iou", VOC_CLASSES)) != VOC_CLASSES for row in rows.values()):
-            raise InputError(
-                f"{folder.results}: its classes are not those of VOC, so a report must leave this run out."
-            )
-        ids, matrices = _load(folder.confusion, results, (_CLASSES, _CLASSES))
-        _check_scores(rows, matrices)
+        ids, counted = _load(folder.confusion, results, (size, size), margins)
+        _check_scores(rows, counted)
     trimaps: dict[str, npt.NDArray[np.int32]] = {}
     if folder.trimaps.exists():
         with _named(folder.trimaps):
-            near, trimaps = _load(folder.trimaps, results, (len(RADII), 2, _CLASSES))
+            near, trimaps = _load(folder.trimaps, results, (len(RADII), 2, size), lambda block: block)
             _check_bands(rows, trimaps)
             if near != ids:
                 if sorted(near) != sorted(ids):
                     raise _OddError("counts other images than confusion.npz")
                 place = {image: number for number, image in enumerate(near)}
                 order = [place[image] for image in ids]
-                trimaps = {name: counted[order] for name, counted in trimaps.items()}
-    return Counts(ids, matrices, trimaps, results)
+                trimaps = {name: found[order] for name, found in trimaps.items()}
+    return Counts(ids, counted, trimaps, results, classes)
+
+
+def _classes(path: Path, results: Mapping[str, Any]) -> Classes:
+    """The classes of the scores; versions before 0.3 stored only their names, as keys of the IoU."""
+    listed = [tuple(row["iou"]) for row in results["variants"].values() if "iou" in row]
+    if "classes" in results:
+        stored = results["classes"]
+        names, background = stored["names"], stored["background"]
+        if len(stored["colours"]) != len(names) or (background is not None and background not in names):
+            raise InputError(f"{path}: its classes contradict each other: {_WAY_OUT}.")
+        classes = Classes.stored(stored)
+    elif listed and len(listed[0]) > 1:
+        classes = Classes.named(listed[0], background="background" if "background" in listed[0] else None)
+    else:
+        raise InputError(f"{path}: names no classes: {_WAY_OUT}.")
+    if any(names != classes.names for names in listed):
+        raise InputError(f"{path}: the variants have different classes: {_WAY_OUT}.")
+    return classes
 
 
 @contextmanager
@@ -107,9 +124,15 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _load(
-    path: Path, results: Mapping[str, Any], shape: tuple[int, ...]
+    path: Path,
+    results: Mapping[str, Any],
+    shape: tuple[int, ...],
+    reduce: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
 ) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
-    """The ids, and per variant the counts (N, *shape); nothing is unpacked before its size is known to be right."""
+    """The ids, and per variant the counts (N, *shape) after `reduce`, which gets a few images at a time.
+
+    Nothing is unpacked before its size is known to be right.
+    """
     images = int(results["images"])
     if images < 1:
         raise _OddError("belongs to a results.json of 0 images")
@@ -130,11 +153,29 @@ def _load(
         ids = [str(image) for image in _array(archive, listed)]
         if len(set(ids)) < len(ids):
             raise _OddError("counts an image twice")
-        counts = {name: _array(archive, info) for name, info in members.items()}
-    for name, counted in counts.items():
-        if counted.min() < 0 or counted.max() > _PIXELS:
-            raise _OddError(f"holds counts of '{name}' that are negative or larger than any image")
+        counts = {
+            name: np.concatenate([reduce(block) for block in _blocks(archive, info)]) for name, info in members.items()
+        }
     return ids, counts
+
+
+def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[npt.NDArray[Any]]:
+    """The rows of an array whose header is known to be right."""
+    with archive.open(info) as file:
+        shape, fortran, dtype = _HEADERS[npy.read_magic(file)](file)
+        if fortran:
+            raise _OddError(f"holds {printable(info.filename)} in Fortran's order")
+        row = math.prod(shape[1:])
+        step = max(1, _BLOCK // row)
+        for first in range(0, shape[0], step):
+            count = min(step, shape[0] - first)
+            content = file.read(count * row * dtype.itemsize)
+            block = np.frombuffer(content, dtype).reshape(count, *shape[1:])
+            if block.min() < 0 or block.max() > _PIXELS:
+                raise _OddError(
+                    f"holds counts in {printable(info.filename)} that are negative or larger than any image"
+                )
+            yield block.astype(np.int64)
 
 
 def _check_header(
@@ -152,9 +193,7 @@ def _check_header(
             f"holds {name} of type {dtype}, but {'texts' if kinds == 'U' else 'whole numbers'} are expected"
         )
     if len(found) == len(shape) == 3 and found[1] == found[2] != shape[1]:
-        raise InputError(
-            f"{path} counts {found[1]} classes, but a report knows those of VOC alone: leave this run out."
-        )
+        raise _OddError(f"counts {found[1]} classes, but results.json has {shape[1]}")
     if found != shape:
         raise _OddError(f"holds {name} of shape {found}, but {shape} is expected")
     if math.prod(found) * dtype.itemsize > info.file_size:
@@ -167,15 +206,15 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
     return found
 
 
-def _check_scores(rows: Mapping[str, Any], matrices: Mapping[str, npt.NDArray[np.int64]]) -> None:
-    """Raise unless the matrices give the scores, and all variants were counted against the same truth."""
+def _check_scores(rows: Mapping[str, Any], counted: Mapping[str, npt.NDArray[np.int64]]) -> None:
+    """Raise unless the margins give the scores, and all variants were counted against the same truth."""
     truth = None
-    for name, matrix in matrices.items():
-        found = scores(matrix.sum(0))
+    for name, margin in counted.items():
+        found = scores_of(margin.sum(0))
         for key in ("miou", "pixel_accuracy"):
             if not abs(getattr(found, key) - rows[name][key]) <= _TOLERANCE:
                 raise _OddError(f"gives another {key} for '{name}' than results.json")
-        pixels = matrix.sum(-1)  # (N, C) of each class in the truth
+        pixels = margin[:, 1]  # (N, C) of each class in the truth
         truth = pixels if truth is None else truth
         if not np.array_equal(pixels, truth):
             raise _OddError(f"counts '{name}' against another truth than the variant before it")

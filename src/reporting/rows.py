@@ -22,7 +22,7 @@ class Row:
         network: what distinguishes the training; empty if there is only one.
         variant: how labels were made from the network's logits.
         cells: one per seed, done or not.
-        estimate: of the scores named in `SCORES`; None if no cell is done.
+        estimate: of the scores named in `Comparison.scores`; None if no cell is done.
         difference: to the baseline, of the same scores; None for the baseline, and if the baseline has other images.
         p: p-value of the mIoU difference, corrected for the number of rows.
         verdict: "better", "worse", "not separable", or empty.
@@ -69,7 +69,7 @@ def rows_of(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> list[Row]:
 def _variants(cell: Cell, counts: Mapping[int, Counts]) -> list[str]:
     """The variants that the cell was or will be scored with."""
     if id(cell) in counts:
-        return list(counts[id(cell)].matrices)
+        return list(counts[id(cell)].margins)
     return list(dict.fromkeys(key.split(".")[1] for key in cell.content if key.startswith("variants.")))
 
 
@@ -96,8 +96,8 @@ def _check_one_training(one: Cell, other: Cell, variant: str, counts: Mapping[in
         return
     first, second = counts[id(one)], counts[id(other)]
     same_images = sorted(first.ids) == sorted(second.ids)
-    counted = [found.matrices[variant][found.order] for found in (first, second)]
-    if set(first.matrices) != set(second.matrices) and same_images and np.array_equal(counted[0], counted[1]):
+    counted = [found.margins[variant][found.order] for found in (first, second)]
+    if set(first.margins) != set(second.margins) and same_images and np.array_equal(counted[0], counted[1]):
         return
     raise InputError(
         f"{one.scored.path} and {other.scored.path} have the same config, variant '{variant}' and seed {one.seed}, "

@@ -5,7 +5,7 @@ A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `training
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError, Interrupted
-from src.core.files.whole import remove_leftovers, replacing, write_arrays, write_json
+from src.core.files.whole import Rows, remove_leftovers, replacing, write_arrays, write_json
 from src.runs.checks import records
 
 _MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less
@@ -116,13 +116,12 @@ class RunFolder:
         self,
         results: Mapping[str, Any],
         ids: list[str],
-        matrices: Mapping[str, npt.NDArray[np.int64]],
-        trimaps: Mapping[str, npt.NDArray[np.int32]],
+        matrices: Iterable[tuple[str, npt.NDArray[Any] | Rows]],
+        trimaps: Iterable[tuple[str, npt.NDArray[Any] | Rows]],
     ) -> None:
-        """Write the counts per image, then `results.json`; each file appears complete."""
-        counts: dict[Path, Mapping[str, npt.NDArray[Any]]] = {self.confusion: matrices, self.trimaps: trimaps}
-        for path, found in counts.items():
-            write_arrays(path, chain([("ids", np.array(ids))], found.items()))
+        """Write the counts per image of each variant, then `results.json`; each file appears complete."""
+        for path, found in ((self.confusion, matrices), (self.trimaps, trimaps)):
+            write_arrays(path, chain([("ids", np.array(ids))], found))
         write_json(self.results, results)
 
     def write_config(self, config: DictConfig) -> None:

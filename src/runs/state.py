@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 from src.core.errors import InputError
 from src.core.files.alone import only_reading
-from src.data.folder import Splits, VOCFolder, lists_of
+from src.data.config import splits_of
+from src.data.files.splits import Splits
 from src.data.sources.table import source_of
 from src.runs.checks.records import read_config
 from src.runs.config_hash import evaluation_name, identity, training_identity
@@ -82,7 +83,7 @@ def _found_splits(data: DictConfig, left_out: Mapping[str, frozenset[str]]) -> S
         path = only_reading(source_of(data))(root=Path(data.root))
     except InputError:
         return None
-    return Splits(VOCFolder(path), lists_of(data), left_out)
+    return splits_of(data, path, left_out)
 
 
 def changed_data(where: Path, splits: Iterable[str]) -> str:

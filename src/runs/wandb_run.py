@@ -23,11 +23,10 @@ from omegaconf import DictConfig, OmegaConf
 from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.crf.model import Image
-from src.data.classes import VOC_CLASSES
+from src.data.classes import Classes, Labels
 from src.runs.folder import RunFolder
 from src.scoring.metrics import Matrix, scores, trimap_miou
 
-_LABELS = dict(enumerate(VOC_CLASSES)) | {255: "void"}
 _NO_TAGS = ("table", "logger", "runs", "jobs", "resume", "overwrite", "panels", "hydra", "options", "output")
 _PATIENCE = 5.0  # seconds for an answer of the server
 _LONGEST_TAG = 64  # characters; W&B refuses longer ones
@@ -79,13 +78,14 @@ def mode_of(config: DictConfig) -> str:
     return "offline" if mode == "online" and not (_has_key() and _is_reached(_address())) else mode
 
 
-def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Image]) -> None:
-    """An image (H, W, 3) with masks (H, W) uint8 as overlays that a reader can switch on and off."""
-    overlays = {name: {"mask_data": mask, "class_labels": _LABELS} for name, mask in masks.items()}
+def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Labels], *, classes: Classes) -> None:
+    """An image (H, W, 3) with masks (H, W) as overlays that a reader can switch on and off."""
+    labels = dict(enumerate(classes.names)) | {classes.void: "void"}
+    overlays = {name: {"mask_data": mask, "class_labels": labels} for name, mask in masks.items()}
     run.log({f"panels/{image_id}": wandb.Image(rgb, masks=overlays, caption=image_id)})
 
 
-def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, Any]) -> None:
+def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, Any], classes: Sequence[str]) -> None:
     """Log the final scores as the run's summary; per variant, IoU per class and confusion as shares of the truth."""
     rows = []
     for name, stack in matrices.items():
@@ -94,11 +94,11 @@ def log_scores(run: Any, matrices: Mapping[str, Matrix], trimaps: Mapping[str, A
         run.summary[f"test/pixel_accuracy/{name}"] = result.pixel_accuracy
         for radius, value in trimap_miou(trimaps[name]).items():
             run.summary[f"test/trimap_miou_{radius}px/{name}"] = value
-        rows += [[name, label, float(iou)] for label, iou in zip(VOC_CLASSES, result.iou, strict=True)]
+        rows += [[name, label, float(iou)] for label, iou in zip(classes, result.iou, strict=True)]
         total = stack.sum(0)
         shares = total / np.maximum(total.sum(1, keepdims=True), 1)
-        cells = [[VOC_CLASSES[i], *map(float, shares[i])] for i in range(len(VOC_CLASSES))]
-        run.log({f"confusion/{name}": wandb.Table(["truth", *VOC_CLASSES], cells)})
+        cells = [[name, *map(float, share)] for name, share in zip(classes, shares, strict=True)]
+        run.log({f"confusion/{name}": wandb.Table(["truth", *classes], cells)})
     run.log({"iou_per_class": wandb.Table(["variant", "class", "iou"], rows)})
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.data.classes import VOID
+from src.data.classes import void_label
 from src.scoring.metrics import RADII, Matrix
 
 _CELLS = 2**22  # pixels counted at once, over all variants: 32 MB
@@ -22,14 +22,14 @@ def confusion_matrix(labels: Tensor, target: Tensor, num_classes: int) -> Tensor
 
     Args:
         labels: (..., H, W) int64 in [0, C).
-        target: same shape, int64 in [0, C) or 255.
+        target: same shape, int64 in [0, C) or `void_label(C)`.
         num_classes: C.
 
     Returns:
         (C, C) int64; rows are the truth.
     """
     size = num_classes**2
-    cells = (target * num_classes + labels).where(target != VOID, size)  # void has a cell of its own
+    cells = (target * num_classes + labels).where(target != void_label(num_classes), size)  # void has a cell of its own
     return _count(cells.flatten(), size + 1)[:-1].view(num_classes, num_classes)
 
 
@@ -59,14 +59,14 @@ def boundary_rings(target: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """How far pixels are from a boundary of the truth: trimaps of several widths at once (Kohli et al. 2009, sec. 5).
 
     Args:
-        target: (H, W) labels in [0, C) or 255.
+        target: (H, W) labels in [0, C) or void.
 
     Returns:
         (H, W): for each pixel, how many of the `RADII` are too small to reach another label. So the rings 0 to k are
         the band within `RADII[k]` px (chessboard distance) of another label. Void, which VOC draws along boundaries,
         counts as a label.
     """
-    lowest: npt.NDArray[Any] = target.astype(np.uint8)
+    lowest: npt.NDArray[Any] = target.astype(np.uint8 if target.max(initial=0) < 256 else np.uint16)
     highest = lowest
     rings = np.zeros(target.shape, dtype=np.int64)
     for radius, before in zip(RADII, (0, *RADII), strict=False):
@@ -81,7 +81,7 @@ class RingCounter:
     """Confusion matrices of one image, per ring around the boundaries of its truth; counted on the labels' device.
 
     Args:
-        target: (H, W) int64 in [0, C) or 255, on the CPU.
+        target: (H, W) int64 in [0, C) or `void_label(C)`, on the CPU.
         num_classes: C.
         device: of the labels.
     """
@@ -90,7 +90,7 @@ class RingCounter:
         self.shape = (len(RADII) + 1, num_classes, num_classes)
         rings = torch.from_numpy(boundary_rings(target.numpy())).flatten()
         truth = target.flatten()
-        known = (truth != VOID).nonzero().squeeze(1)
+        known = (truth != void_label(num_classes)).nonzero().squeeze(1)
         self.base = ((rings[known] * num_classes + truth[known]) * num_classes).to(device)
         self.known = known.to(device)
 

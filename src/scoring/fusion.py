@@ -6,8 +6,12 @@ labels (..., H, W) int64. It runs on the device of the tensors. Imports no torch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from src.core.errors import InputError
 from src.core.names import Table
 
 if TYPE_CHECKING:
@@ -15,9 +19,41 @@ if TYPE_CHECKING:
 
 
 RULES: Table[Tensor] = Table("variants.fusion")
-"""Fusion rules by name. Their options are keyword-only numbers; `LIMITS` holds the ranges."""
+"""Fusion rules by name. Their options are keyword-only numbers; `LIMITS` holds the ranges.
+
+A rule with the keyword-only argument `background` gets the label of the class that is the background from the data.
+"""
 
 LIMITS: dict[str, tuple[float, float]] = {"weight": (0.0, 1.0), "radius": (1, 1000)}
+
+
+def options_of(name: str) -> list[str]:
+    """The options of a rule, which a config gives."""
+    named = inspect.signature(RULES[name]).parameters.values()
+    return [one.name for one in named if one.kind is one.KEYWORD_ONLY and one.name != "background"]
+
+
+def bound(name: str, options: Mapping[str, Any], background: int | None, where: str) -> partial[Tensor]:
+    """A rule with its options, as a function of the probabilities before and after.
+
+    Args:
+        name: of the rule.
+        options: of the rule.
+        background: label of the class that is the background; None: there is none.
+        where: what uses the rule, for the message.
+
+    Raises:
+        InputError: the rule needs a background, and there is none.
+    """
+    rule = RULES[name]
+    if "background" not in inspect.signature(rule).parameters:
+        return partial(rule, **options)
+    if background is None:
+        raise InputError(
+            f"{where}: the rule '{name}' asks where the background is, but none of the classes is it (data.background "
+            f"is null); leave it out with ~{where}, or name the class."
+        )
+    return partial(rule, **options, background=background)
 
 
 def most_probable(probs: Tensor) -> Tensor:
@@ -44,10 +80,10 @@ def maximum(before: Tensor, after: Tensor) -> Tensor:
 
 
 @RULES.add("fill")
-def fill(before: Tensor, after: Tensor) -> Tensor:
+def fill(before: Tensor, after: Tensor, *, background: int) -> Tensor:
     """The network's label where the CRF says background, else the CRF's: fills holes that the CRF made in objects."""
     labels = most_probable(after)
-    return labels.where(labels != 0, most_probable(before))
+    return labels.where(labels != background, most_probable(before))
 
 
 @RULES.add("boundary")

@@ -1,6 +1,6 @@
 """Scores from confusion matrices: pixel accuracy, IoU per class, mIoU, and mIoU near boundaries. No torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.int64]
 RADII = (1, 3, 5, 10)  # px, of the trimaps
+_BLOCK = 2**24  # counts at a time: 128 MB
 
 
 class Stack(Mapping[str, npt.NDArray[Any]]):
@@ -36,8 +37,15 @@ class Stack(Mapping[str, npt.NDArray[Any]]):
         """(N, *shape) of all images."""
         if name not in self.names:
             raise KeyError(name)
-        dense = np.zeros((len(self.images), int(np.prod(self.shape))), dtype=self.dtype)
-        for row, image in zip(dense, self.images, strict=True):
+        return self._dense(name, self.images)
+
+    def rows(self) -> Iterator[tuple[str, "StackRows"]]:
+        """The same per name, a few images at a time: 1,449 images of 1,000 classes have 12 GB."""
+        return ((name, StackRows(self, name)) for name in self.names)
+
+    def _dense(self, name: str, images: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
+        dense = np.zeros((len(images), int(np.prod(self.shape))), dtype=self.dtype)
+        for row, image in zip(dense, images, strict=True):
             cells, values = image[name]
             row[cells] = values
         return dense.reshape(-1, *self.shape)
@@ -57,10 +65,30 @@ class Stack(Mapping[str, npt.NDArray[Any]]):
         return len(self.names)
 
 
-def hits_and_unions(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(..., 2, C): per class, correct pixels, and pixels that are predicted or true, from matrices (..., C, C)."""
-    hit = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return np.stack([hit, matrix.sum(-1) + matrix.sum(-2) - hit], -2)
+class StackRows:
+    """The dense counts of one name of a `Stack`, block by block; see `src.core.files.whole.Rows`."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self.stack = stack
+        self.name = name
+        self.shape = (len(stack.images), *stack.shape)
+        self.dtype = stack.dtype
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        size = max(1, _BLOCK // int(np.prod(self.stack.shape)))
+        for first in range(0, len(self.stack.images), size):
+            yield self.stack._dense(self.name, self.stack.images[first : first + size])
+
+
+def margins(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(..., 3, C): per class the pixels that are correct, true, and predicted, from matrices (..., C, C)."""
+    return np.stack([np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-1), matrix.sum(-2)], -2)
+
+
+def hits_and_unions(margin: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(..., 2, C): per class, correct pixels, and pixels that are predicted or true, from margins (..., 3, C)."""
+    hit, true, predicted = np.moveaxis(margin, -2, 0)
+    return np.stack([hit, true + predicted - hit], -2)
 
 
 @dataclass(frozen=True)
@@ -71,7 +99,7 @@ class Scores:
     pixel_accuracy: float
     iou: npt.NDArray[np.float64]  # (C,), NaN for a class whose union is empty
 
-    def as_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
+    def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """Plain numbers for JSON; a class that does not occur is None."""
         iou = {name: None if np.isnan(v) else float(v) for name, v in zip(classes, self.iou, strict=True)}
         return {"miou": self.miou, "pixel_accuracy": self.pixel_accuracy, "iou": iou}
@@ -86,18 +114,23 @@ def scores(matrix: Matrix) -> Scores:
     Returns:
         mIoU is the mean over the classes whose union is not empty.
     """
-    total = np.asarray(matrix, dtype=np.float64).reshape(-1, *matrix.shape[-2:]).sum(0)
+    return scores_of(margins(np.asarray(matrix, dtype=np.float64).reshape(-1, *matrix.shape[-2:]).sum(0)))
+
+
+def scores_of(margin: npt.NDArray[Any]) -> Scores:
+    """The same from margins (3, C)."""
+    total = np.asarray(margin, dtype=np.float64)
     hit, union = hits_and_unions(total)
     with np.errstate(invalid="ignore", divide="ignore"):
         iou = hit / union
-        accuracy = hit.sum() / total.sum()
+        accuracy = hit.sum() / total[1].sum()
     miou = float(np.nanmean(iou)) if (union > 0).any() else float("nan")
     return Scores(miou=miou, pixel_accuracy=float(accuracy), iou=iou)
 
 
-def image_miou(matrices: Matrix) -> npt.NDArray[np.float64]:
-    """(N,) mIoU of each image alone, from (N, C, C), over its true and predicted classes; NaN without labels."""
-    hit, union = np.moveaxis(hits_and_unions(matrices), -2, 0)
+def image_miou(margin: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(N,) mIoU of each image over its true and predicted classes, from margins (N, 3, C); NaN without labels."""
+    hit, union = np.moveaxis(hits_and_unions(margin), -2, 0)
     with np.errstate(invalid="ignore"):
         return np.asarray((hit / np.maximum(union, 1)).sum(-1) / (union > 0).sum(-1))
 

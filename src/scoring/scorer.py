@@ -23,7 +23,7 @@ from src.crf.engines import Engine
 from src.crf.model import DenseCRF, Image, readonly
 from src.models.inference import Inference
 from src.scoring.confusion import RingCounter
-from src.scoring.metrics import RADII, Matrix, Scores, Stack, hits_and_unions, scores
+from src.scoring.metrics import RADII, Matrix, Scores, Stack, hits_and_unions, margins, scores
 from src.scoring.variants import Variant
 
 
@@ -33,7 +33,7 @@ class Scored:
 
     id: str
     rgb: Image  # (H, W, 3) uint8
-    target: Tensor  # (H, W) int64, 255 is void
+    target: Tensor  # (H, W) int64; void as in `void_label`
     labels: Mapping[str, Tensor]  # variant: (H, W) int64
     matrices: Mapping[str, Matrix]  # variant: (C, C), rows the truth
 
@@ -200,7 +200,7 @@ class VariantScorer:
         matrices = {name: counted.sum(0) for name, counted in rings.items()}
         self.ids.append(image.id)
         self.matrices.append(matrices)
-        self.trimaps.append({name: hits_and_unions(counted.cumsum(0)[:-1]) for name, counted in rings.items()})
+        self.trimaps.append({name: hits_and_unions(margins(counted.cumsum(0)[:-1])) for name, counted in rings.items()})
         for observe in self.observers:
             observe(Scored(image.id, image.rgb, image.target, labels, matrices))
 

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer, lr_scheduler
 
 from src.core.errors import InputError
-from src.data.classes import VOC_CLASSES
+from src.data.config import classes_of
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
 from src.models import weights
@@ -52,12 +52,13 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
     """
     torch.manual_seed(config.seed)
     net = build.network(config)
-    loaded = weights.load(net, config.backbone.weights)
+    classes = classes_of(config.data)
+    loaded = weights.load(net, config.backbone.weights, classes.names)
     recipe = config.recipe
     built = SegmentationTask(
         build.in_layout(net, machine),
         loss=LOSSES.make(build.plain(config.loss)),
-        classes=VOC_CLASSES,
+        classes=classes.names,
         optimizer=optimizer(recipe.optimizer),
         scheduler=scheduler(recipe) if recipe.scheduler else None,
         monitor=recipe.monitor,
@@ -69,7 +70,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
         frozen_batchnorm=recipe.freeze_batchnorm,
         provenance={
             "config": build.plain(config),
-            "classes": list(VOC_CLASSES),
+            "classes": [*classes.names],
             "versions": build.versions(),
             "fingerprint": fingerprint,
             "weights": loaded.summary,

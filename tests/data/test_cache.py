@@ -8,13 +8,14 @@ from torch.utils.data import DataLoader
 from src.core import processes
 from src.data.cache import PixelCache
 from src.data.datasets import EpochSampler, EvalSet
-from src.data.folder import VOCFolder
+from src.data.files.folder import ImageFolder
 from src.data.sources.shapes.dataset import prepare
+from src.data.sources.voc import voc_folder
 
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return VOCFolder(prepare(tmp_path_factory.mktemp("data"), seed=0, train=6, val=3, height=64, width=64))
+    return voc_folder(prepare(tmp_path_factory.mktemp("data"), seed=0, train=6, val=3, height=64, width=64))
 
 
 def equal(one, other):
@@ -25,7 +26,7 @@ def test_gives_what_the_folder_gives_and_reads_it_once(shapes, monkeypatch):
     ids = shapes.ids("train")
     cache = PixelCache(shapes, ids, limit=10**7)
     first = [cache.read_pair(image_id) for image_id in ids]
-    monkeypatch.setattr(VOCFolder, "read_pair", None)
+    monkeypatch.setattr(ImageFolder, "read_pair", None)
     for image_id, pair in zip(ids, first, strict=True):
         again = cache.read_pair(image_id)
         assert equal(pair, again)

@@ -6,7 +6,9 @@ import pytest
 
 from src.core.errors import InputError
 from src.data.datamodule import SegmentationDataModule
+from src.data.files.splits import Rule, Splits
 from src.data.sources.shapes.dataset import prepare
+from src.data.sources.voc import voc_folder
 from src.data.transforms import Augment
 
 
@@ -15,14 +17,18 @@ def folder(tmp_path):
     return prepare(tmp_path, seed=0, train=2, val=5, height=64, width=64)
 
 
+def split(train=None, val=None):
+    """From a folder to its splits, each with a limit."""
+    return lambda path: Splits(voc_folder(path), Rule("train", limit=train), Rule("val", limit=val), None, {})
+
+
 def module(folder, **options):
     """Two training images and five for validation."""
     usual = {
         "prepare": lambda root: folder,
         "root": folder,
-        "lists": {"train": ("train", None), "val": ("val", None)},
-        "left_out": {},
-        "augment": Augment(crop=32, scale=(1, 1), flip=0, jitter={}, squash=False),
+        "split": split(),
+        "augment": Augment(crop=32, scale=(1, 1), flip=0, jitter={}, squash=False, void=255),
         "batch_size": 2,
         "protocol": "voc",
         "workers": 2,
@@ -57,14 +63,14 @@ def test_a_signal_to_the_whole_group_leaves_the_workers_to_their_command(folder)
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3")  # the machine may have fewer cores
 def test_no_more_workers_start_than_there_are_batches(folder):
-    data = module(folder, workers=1000, lists={"train": ("train", None), "val": ("val", 3)})
+    data = module(folder, workers=1000, split=split(val=3))
     before = len(multiprocessing.active_children())
     assert data.train_dataloader().num_workers == 1
     assert len(multiprocessing.active_children()) - before == data.val_dataloader().num_workers == 3
     assert data.whole_images([]).num_workers == 0
 
 
-ONE = {"lists": {"train": ("train", 1), "val": ("val", None)}}
+ONE = {"split": split(train=1)}
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,21 @@ import io
 import os
 import struct
 import zlib
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from src.core.errors import InputError
-from src.data.classes import voc_palette
-from src.data.decoding import LARGEST, image_size, read_bytes, read_labels, read_rgb
-from src.data.folder import VOCFolder
-from src.data.inspection import inspect
+from src.data.classes import read_classes
+from src.data.files.decoding import LARGEST, image_size, read_bytes, read_rgb
+from src.data.files.labels import Labelling
+from src.data.sources.voc import voc_folder, voc_palette
+from tests.data.lists import list_path, look_over
 
+read_labels = voc_folder(Path()).labelling.read
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
 LABELS = np.tile(np.array([0, 1, 2, 255], dtype=np.uint8), (6, 5))
 
@@ -132,10 +136,13 @@ def test_masks_whose_palette_does_not_contradict_are_valid(palette, tmp_path):
         (mask(LABELS % 3, SORTED[:3]), "label 1 the colour of bicycle"),
         (overwritten(mask(np.arange(400).reshape(20, 20) % 21), 1), "damaged or cut off"),
         (mask()[:-12], "damaged or cut off"),
-        (JPEG, "is not a PNG"),
-        (png(2, 1, depth=4, rows=b"\0\x01"), "grey values of 4 bits"),
-        (encoded(Image.fromarray(NOISE), "PNG"), "3 channels"),
-        (encoded(Image.fromarray(LABELS.astype(np.uint16)), "PNG"), "uint16 values"),
+        (JPEG, "JPEG or a lossy WebP"),
+        (encoded(Image.fromarray(NOISE), "WEBP"), "JPEG or a lossy WebP"),
+        (png(2, 1, depth=8, kind=0, rows=b"\0\x01\x1e"), "labels 30, allowed are 0..20 and 255"),
+        (encoded(Image.fromarray(NOISE), "PNG"), "has colours, not labels"),
+        (encoded(Image.fromarray(LABELS.astype(np.uint16) + 300), "PNG"), "labels 300, 301, 302, 555"),
+        (encoded(Image.fromarray(LABELS.astype(np.float32)), "TIFF"), "float32 values"),
+        (encoded(Image.fromarray(LABELS), "TIFF", save_all=True, append_images=[Image.new("L", (5, 5))]), "2 pages"),
         (png(5, 0), "no pixels"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -146,6 +153,44 @@ def test_a_bad_mask_is_named(content, says, tolerant, tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(InputError, match=rf"a\.png.*{says}"):
         read_labels(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "WEBP"])
+def test_masks_of_every_lossless_format_are_read(kind, tmp_path):
+    grey = LABELS if kind != "WEBP" else LABELS[..., None].repeat(3, -1)
+    (tmp_path / "a.png").write_bytes(
+        encoded(Image.fromarray(grey), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    )
+    if kind == "WEBP":  # which has no grey pictures
+        classes = {f"c{k}": [k, k, k] for k in range(3)}
+        found = read_classes(classes, None)[0]
+        labels = Labelling(found, (255, 255, 255), {}, by_colour=True, stated=True).read(tmp_path / "a.png")
+    else:
+        labels = read_labels(tmp_path / "a.png")
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_values_of_less_and_more_than_eight_bits_are_labels(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(2, 1, depth=4, rows=b"\0\x1e"))
+    assert read_labels(tmp_path / "a.png").tolist() == [[1, 14]]
+    Image.fromarray(np.array([[1, 0]], dtype=np.uint8) * 255).convert("1").save(tmp_path / "b.png")
+    assert read_labels(tmp_path / "b.png").tolist() == [[1, 0]]
+    Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / "c.tif")
+    np.testing.assert_array_equal(read_labels(tmp_path / "c.tif"), LABELS)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)])
+def test_images_of_sixteen_bits_are_scaled_to_their_white(kind, shape, tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, shape, dtype=np.uint16)
+    stored = values if len(shape) == 2 else values[..., ::-1]
+    (tmp_path / "a").write_bytes(cv2.imencode(f".{kind.lower()}", stored)[1].tobytes())
+    with pytest.raises(InputError, match=r"more than 8 bits.*data\.white=65535"):
+        read_rgb(tmp_path / "a")
+    expected = np.rint(values * (255 / 4095)).astype(np.uint8)
+    np.testing.assert_array_equal(
+        read_rgb(tmp_path / "a", white=4095), expected if len(shape) == 3 else np.stack([expected] * 3, -1)
+    )
 
 
 def test_what_is_no_regular_file_is_never_opened(tmp_path):
@@ -171,8 +216,8 @@ def folder(tmp_path):
     """Images and masks `a` and `b`, both fine."""
     for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (tmp_path / part).mkdir(parents=True)
-    found = VOCFolder(tmp_path)
-    found.list_path("train").write_text("a\nb\n")
+    found = voc_folder(tmp_path)
+    list_path(found, "train").write_text("a\nb\n")
     for image_id in "ab":
         found.image_path(image_id).write_bytes(JPEG)
         found.mask_path(image_id).write_bytes(mask(np.zeros((64, 48)), VOC))
@@ -189,7 +234,7 @@ def folder(tmp_path):
         (
             "image_path",
             encoded(Image.new("I;16", (48, 64)), "PNG"),
-            "(JPEGImages/a.jpg) with more than 8 bits per value",
+            "(JPEGImages/a.jpg) with more than 8 bits per value (data.white=65535 reads them)",
         ),
         (
             "mask_path",
@@ -207,7 +252,7 @@ def test_the_check_finds_what_a_training_would_fail_on(folder, which, content, f
         path.write_bytes(content)
     with pytest.raises(InputError, match=path.name):
         folder.read_pair("a")
-    assert inspect(folder, {"train": "train"}).problems == [f"train: 1 file {fault}"]
+    assert look_over(folder, {"train": "train"}).problems == [f"train: 1 file {fault}"]
     folder.read_pair("b")
 
 
@@ -228,13 +273,13 @@ def test_the_check_finds_what_a_training_would_fail_on(folder, which, content, f
     ids=lambda value: str(value[:9]),
 )
 def test_a_list_that_is_none_is_named(folder, content, says):
-    folder.list_path("bad").write_bytes(content)
+    list_path(folder, "bad").write_bytes(content)
     with pytest.raises(InputError, match=rf"bad\.txt.*{says}"):
         folder.ids("bad")
 
 
 def test_a_list_may_come_from_any_system(folder):
-    folder.list_path("mine").write_bytes("\ufeffa\r\n b_1.x-2 \r\nfür\r\n".encode())
+    list_path(folder, "mine").write_bytes("\ufeffa\r\n b_1.x-2 \r\nfür\r\n".encode())
     assert folder.ids("mine") == ["a", "b_1.x-2", "für"]
 
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from src.data.folder import VOCFolder
-from src.data.inspection import inspect
+from src.data.sources.voc import voc_folder
+from tests.data.lists import list_path, look_over
 
 LISTS = {"train": "train", "val": "val"}
 
@@ -16,12 +16,12 @@ def folder(tmp_path):
     """12 train images whose masks are half aeroplane, half void, and 2 val images that are all background."""
     for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         (tmp_path / part).mkdir(parents=True)
-    folder = VOCFolder(tmp_path)
+    folder = voc_folder(tmp_path)
     train, val = [f"t{i:02d}" for i in range(12)], ["v0", "v1"]
-    folder.list_path("train").write_text("\n".join(train))
-    folder.list_path("val").write_text("\n".join(val))
-    for image_id in train + val:
-        Image.new("RGB", (4, 2)).save(folder.image_path(image_id))
+    list_path(folder, "train").write_text("\n".join(train))
+    list_path(folder, "val").write_text("\n".join(val))
+    for number, image_id in enumerate(train + val):
+        Image.new("RGB", (4, 2), (18 * number,) * 3).save(folder.image_path(image_id))
         row = [1, 1, 255, 255] if image_id in train else [0] * 4
         save(folder.mask_path(image_id), [row, row])
     return folder
@@ -38,9 +38,9 @@ def printed(report, width):
 
 
 def test_counts_and_shares(folder):
-    report = inspect(folder, LISTS, {"train": 12, "val": None})
+    report = look_over(folder, LISTS, {"train": 12, "val": None})
     assert report.problems == []
-    assert report.counts == {"train": 12, "val": 2}
+    assert {name: len(ids) for name, ids in report.splits.items()} == {"train": 12, "val": 2}
     assert report.pixel_share["train"].tolist() == [0, 1] + [0] * 19
     assert report.pixel_share["val"].tolist() == [1] + [0] * 20
     assert report.void_share == {"train": 0.5, "val": 0}
@@ -53,13 +53,15 @@ def test_every_kind_of_problem_is_named(folder):
     save(folder.mask_path("t03"), [[0]])
     save(folder.mask_path("t04"), [[57, 0, 0, 0]] * 2)
     save(folder.mask_path("t05"), np.zeros((2, 4, 3)))
-    folder.list_path("val").write_text("v0\nv1\nt06\n")
-    assert sorted(inspect(folder, LISTS, {"train": 1464}).problems) == [
+    list_path(folder, "val").write_text("v0\nv1\nt06\n")
+    assert sorted(look_over(folder, LISTS, {"train": 1464}).problems) == [
         "train and val: 1 image (t06) in both",
         "train: 1 file (JPEGImages/t02.jpg) unreadable or cut off",
         "train: 1 file (SegmentationClass/t03.png) of another size than the image",
-        "train: 1 file (SegmentationClass/t04.png (57)) with labels outside 0..20 and 255",
-        "train: 1 file (SegmentationClass/t05.png) not single-channel 8-bit masks (RGB?)",
+        "train: 1 file (SegmentationClass/t04.png (57)) with labels outside 0..20 and 255; map them to classes, or to "
+        "void: data.label_mapping={57: void}",
+        "train: 1 file (SegmentationClass/t05.png (1 colours)) whose pixels are colours; the first has [0, 0, 0] "
+        "100.0 %; if these are the colours in data.classes, add data.colours=exact",
         "train: 12 images listed, 1,464 expected",
         "train: 2 files (JPEGImages/t00.jpg, SegmentationClass/t01.png) missing",
     ]
@@ -68,15 +70,15 @@ def test_every_kind_of_problem_is_named(folder):
 def test_ten_examples_are_shown_and_the_rest_counted(folder):
     for image_id in folder.ids("train"):
         folder.mask_path(image_id).unlink()
-    [problem] = inspect(folder, LISTS).problems
+    [problem] = look_over(folder, LISTS).problems
     assert "12 files" in problem
     assert problem.count(".png") == 10
     assert "2 more" in problem
 
 
 def test_a_missing_list_is_a_problem_and_none_is_not(folder):
-    report = inspect(folder, {"train": "nowhere", "val": None})
-    assert report.counts == {"train": 0}
+    report = look_over(folder, {"train": "nowhere", "val": None})
+    assert report.splits == {"train": []}
     assert "nowhere.txt" in report.problems[0]
     assert printed(report, 80)
 
@@ -84,7 +86,7 @@ def test_a_missing_list_is_a_problem_and_none_is_not(folder):
 @pytest.mark.parametrize("width", [80, 100])
 def test_report_fits_a_terminal(folder, width):
     folder.mask_path("t01").write_bytes(b"[red]")
-    text = printed(inspect(folder, LISTS), width)
+    text = printed(look_over(folder, LISTS), width)
     assert "tvmonitor" in text
     assert "100.00 %" in text
     assert "✗ train: 1 file (SegmentationClass/t01.png) unreadable" in text

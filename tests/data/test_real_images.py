@@ -2,10 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from src.data.classes import VOC_CLASSES
-from src.data.folder import VOCFolder
-from src.data.inspection import inspect
-from src.data.sources.voc import locate
+from src.data.sources.voc import VOC_CLASSES, locate, voc_folder
+from tests.data.lists import look_over
 
 SAMPLE = Path("../shared/data/voc2012_sample")
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"{SAMPLE} is missing")
@@ -13,7 +11,7 @@ pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"{SAMPLE} is missin
 
 @pytest.fixture
 def folder():
-    return VOCFolder(locate(SAMPLE))
+    return voc_folder(locate(SAMPLE))
 
 
 def test_every_pair_is_readable(folder):
@@ -26,7 +24,7 @@ def test_every_pair_is_readable(folder):
 
 
 def test_inspection_finds_only_the_counts(folder):
-    report = inspect(folder, {"train": "train", "val": "val"}, {"train": 1464, "val": 1449})
+    report = look_over(folder, {"train": "train", "val": "val"}, {"train": 1464, "val": 1449})
     assert report.problems == ["train: 48 images listed, 1,464 expected", "val: 40 images listed, 1,449 expected"]
     absent = [name for name, share in zip(VOC_CLASSES, report.pixel_share["val"], strict=True) if share == 0]
     assert absent == ["motorbike"]

@@ -8,10 +8,10 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from src.core.errors import InputError
-from src.data.classes import voc_palette
-from src.data.folder import VOCFolder
 from src.data.sources import sbd, voc
 from src.data.sources.table import source_of
+from src.data.sources.voc import voc_folder, voc_palette
+from tests.data.lists import list_path
 
 LISTS = Path("../shared/data/voc_lists")
 ARCHIVES = {
@@ -52,7 +52,7 @@ def root(tmp_path):
 
 
 def prepare(root, *, expected=4):
-    return VOCFolder(sbd.prepare(root, **ARCHIVES, download=False, expected=expected))
+    return voc_folder(sbd.prepare(root, **ARCHIVES, download=False, expected=expected))
 
 
 def leftovers(root):
@@ -64,7 +64,7 @@ def test_adds_the_masks_and_the_list(root):
     folder = prepare(root)
     assert folder.ids("train_aug") == ["both", "new1", "new2", "voc"]
     assert leftovers(root) == {"SegmentationClassAug"}
-    aug = VOCFolder(folder.path, masks=("SegmentationClassAug",))
+    aug = voc_folder(folder.path, masks=("SegmentationClassAug",))
     labels = {image_id: np.unique(aug.read_pair(image_id)[1]).tolist() for image_id in folder.ids("train_aug")}
     assert labels == {"both": [1], "voc": [1], "new1": [2], "new2": [2]}  # VOC's own mask wins
     with Image.open(aug.mask_path("new1")) as mask:
@@ -77,14 +77,14 @@ def test_a_second_call_only_checks(root):
     folder = prepare(root)
     (root / "benchmark_RELEASE").rename(root / "gone")
     assert prepare(root) == folder
-    folder.list_path("train_aug").write_text("both\nval\nnew1\nnew2\n")
+    list_path(folder, "train_aug").write_text("both\nval\nnew1\nnew2\n")
     with pytest.raises(InputError, match=r"train_aug\.txt has images of VOC's val in train_aug: 1, first val"):
         prepare(root)
 
 
 def test_goes_on_where_only_the_list_is_missing(root):
     folder = prepare(root)
-    folder.list_path("train_aug").unlink()
+    list_path(folder, "train_aug").unlink()
     assert len(prepare(root).ids("train_aug")) == 4
 
 

@@ -8,11 +8,11 @@ from PIL import Image
 from scipy import ndimage
 
 from src.core.errors import InputError
-from src.data.classes import VOC_CLASSES, voc_palette
 from src.data.sources.shapes.dataset import STAMP, prepare
 from src.data.sources.shapes.layout import plan
 from src.data.sources.shapes.render import make_sample, void_border
 from src.data.sources.shapes.silhouettes import SILHOUETTES
+from src.data.sources.voc import VOC_CLASSES, voc_palette
 
 SMALL = {"seed": 0, "train": 3, "val": 2, "height": 96, "width": 128}
 CONF = yaml.safe_load((Path(__file__).parents[2] / "conf/data/shapes.yaml").read_text())["prepare"]

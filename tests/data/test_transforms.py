@@ -11,7 +11,7 @@ STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 
 def augment(**changes):
-    options = {"crop": 32, "scale": (0.5, 2.0), "flip": 0.5, "jitter": STILL, "squash": False}
+    options = {"crop": 32, "scale": (0.5, 2.0), "flip": 0.5, "jitter": STILL, "squash": False, "void": 255}
     return Augment(**{**options, **changes})
 
 

@@ -13,10 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from src.core.errors import InputError
 from src.models import tables
-from src.models.losses import VOID, Combined, CrossEntropy, Focal, cross_entropy, dice_loss, focal_loss
+from src.models.losses import Combined, CrossEntropy, Focal, cross_entropy, dice_loss, focal_loss
 
 CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "loss").glob("*.yaml"))
 WEIGHTS = torch.tensor([0.2, 1.0, 0.0, 3.0, 0.5])
+
+VOID = 255
 
 
 def focal_weighted(logits: Tensor, target: Tensor) -> Tensor:

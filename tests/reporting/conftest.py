@@ -1,17 +1,20 @@
 """Run folders without runs: what a report reads, made in milliseconds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from src.data.classes import VOC_CLASSES
+from src.data.sources.voc import voc_folder
 from src.evaluation.results import panel
 from src.reporting.collect import of_folders
 from src.reporting.comparison import compare
 from src.runs.folder import RunFolder
 from src.scoring.metrics import RADII, scores, trimap_miou
 
-CLASSES = len(VOC_CLASSES)
+VOC = voc_folder(Path()).classes
+CLASSES = len(VOC)
 
 
 def counts(images, quality, *, seed):
@@ -48,19 +51,20 @@ def make_run(path, *, loss="focal", seed=1, variants=None, images=40, picture=Fa
     found = {name: counts(images, quality, seed=seed) for name, quality in variants.items()}
     matrices, trimaps = ({name: both[k] for name, both in found.items()} for k in (0, 1))
     rows = {
-        name: {**scores(matrices[name]).as_dict(VOC_CLASSES), "trimap_miou": trimap_miou(trimaps[name])}
+        name: {**scores(matrices[name]).as_dict(VOC.names), "trimap_miou": trimap_miou(trimaps[name])}
         for name in matrices
     }
     results = {
         "data": "made",
         "protocol": "voc",
         "images": images,
+        "classes": VOC.plain(),
         "variants": rows,
         "monitor": {"key": "val/miou", "value": rows["none"]["miou"], "epoch": 2},
         "fingerprint": {"val": "0123456789abcdef"},
         "versions": {"torch": "2.0"},
     }
-    folder.write_results(results, [f"image{k}" for k in range(images)], matrices, trimaps)
+    folder.write_results(results, [f"image{k}" for k in range(images)], matrices.items(), trimaps.items())
     lines = [f"{epoch},{epoch},{1 / (1 + epoch)},{0.1 * epoch}" for epoch in range(3)]
     folder.metrics.write_text("\n".join(["epoch,step,train/loss,val/miou", *lines, ""]))
     if picture:
@@ -68,7 +72,7 @@ def make_run(path, *, loss="focal", seed=1, variants=None, images=40, picture=Fa
         rgb, labels = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)
         for name in variants:
             for end in ("best", "worst"):
-                panel(rgb, labels, {name: labels}, VOC_CLASSES).save(folder.panels / "extremes" / f"{name}-{end}.webp")
+                panel(rgb, labels, {name: labels}, VOC).save(folder.panels / "extremes" / f"{name}-{end}.webp")
     return folder
 
 

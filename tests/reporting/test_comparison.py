@@ -5,11 +5,10 @@ import pytest
 
 from src.core.errors import InputError
 from src.reporting.collect import of_folders
-from src.reporting.comparison import SCORES
 from src.reporting.counts import read_counts
 from src.reporting.output import formats, page, plots
 from src.runs.folder import RunFolder
-from src.scoring.metrics import scores, trimap_miou
+from src.scoring.metrics import scores_of, trimap_miou
 from tests.reporting.conftest import make_run, table_of
 
 
@@ -32,12 +31,12 @@ def test_scores_are_those_of_the_runs(runs):
     table = table_of(runs)
     for row in table.rows:
         found = [read_counts(cell.scored) for cell in row.done]
-        miou = np.mean([scores(one.matrices["none"]).miou for one in found])
+        miou = np.mean([scores_of(one.margins["none"].sum(0)).miou for one in found])
         near = np.mean([trimap_miou(one.trimaps["none"])[3] for one in found])
         assert row.estimate.value[0] == pytest.approx(miou, abs=1e-6)
-        assert row.estimate.value[SCORES.index("trimap_miou_3px")] == pytest.approx(near, abs=1e-6)
-        assert row.estimate.value[SCORES.index("iou/background")] == pytest.approx(
-            np.mean([scores(one.matrices["none"]).iou[0] for one in found]), abs=1e-6
+        assert row.estimate.value[table.scores.index("trimap_miou_3px")] == pytest.approx(near, abs=1e-6)
+        assert row.estimate.value[table.scores.index("iou/background")] == pytest.approx(
+            np.mean([scores_of(one.margins["none"].sum(0)).iou[0] for one in found]), abs=1e-6
         )
         assert row.estimate.low[0] < row.estimate.value[0] < row.estimate.high[0]
 
@@ -87,7 +86,8 @@ def test_seeds_scored_on_different_images_are_no_row(runs):
 def test_runs_without_trimaps_are_read(runs):
     for path in runs.glob("*/trimap.npz"):
         path.unlink()
-    assert np.isnan(table_of(runs).rows[0].estimate.value[SCORES.index("trimap_miou_3px")])
+    table = table_of(runs)
+    assert np.isnan(table.rows[0].estimate.value[table.scores.index("trimap_miou_3px")])
 
 
 def test_folders_that_hold_no_run_are_named(tmp_path):

@@ -34,7 +34,7 @@ def test_every_choice_composes_and_builds(choice):
     check_train(settled)
     assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
     build.variants(settled)
-    Augment(**build.plain(settled.recipe.augment))
+    Augment(**build.plain(settled.recipe.augment), void=255)
     optimizer = recipe.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
     recipe.scheduler(settled.recipe)(optimizer, 10)
     assert callable(source_of(settled.data))

@@ -6,7 +6,7 @@ import torch
 from src.scoring import fusion
 from src.scoring.fusion import boundary, fill, maximum, mean, product
 
-OPTIONS = {"mean": {"weight": 0.5}, "boundary": {"radius": 5}}
+OPTIONS = {"mean": {"weight": 0.5}, "boundary": {"radius": 5}, "fill": {"background": 0}}
 RULES = {name: partial(fusion.RULES[name], **OPTIONS.get(name, {})) for name in fusion.RULES.names}
 
 
@@ -44,7 +44,7 @@ def test_product_and_max_by_hand():
 def test_fill_keeps_the_network_exactly_where_the_crf_says_background(pair):
     before, after = pair
     background = after.argmax(1) == 0
-    fused = fill(before, after)
+    fused = fill(before, after, background=0)
     assert (fused[background] == before.argmax(1)[background]).all()
     assert (fused[~background] == after.argmax(1)[~background]).all()
 

@@ -4,7 +4,7 @@ import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from src.scoring.confusion import RingCounter, boundary_rings, confusion_matrix
-from src.scoring.metrics import RADII, Stack, hits_and_unions, image_miou, scores, trimap_miou
+from src.scoring.metrics import RADII, Stack, hits_and_unions, image_miou, margins, scores, trimap_miou
 
 
 def numpy_matrix(labels, target, classes):
@@ -76,9 +76,9 @@ def test_rings_are_bands_of_growing_width_around_boundaries():
 
 def test_scores_near_boundaries_and_of_single_images():
     matrices = np.array([[[6, 2], [1, 3]], [[4, 0], [0, 0]]])
-    assert image_miou(matrices) == pytest.approx([(6 / 9 + 3 / 6) / 2, 1.0])
+    assert image_miou(margins(matrices)) == pytest.approx([(6 / 9 + 3 / 6) / 2, 1.0])
     counts = np.zeros((2, len(RADII), 2, 2), dtype=np.int32)
-    counts[:, 0] = hits_and_unions(matrices)
+    counts[:, 0] = hits_and_unions(margins(matrices))
     found = trimap_miou(counts)
     assert found[1] == pytest.approx(scores(matrices).miou) and found[3] is None
 

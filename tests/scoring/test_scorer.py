@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def scored(request):
     variants = {
         "none": Variant(),
         "crf": Variant(TWO),
-        "filled": Variant(ZERO, fusion.fill),
+        "filled": Variant(ZERO, partial(fusion.fill, background=0)),
         "crf_again": Variant(TWO),
     }
     seen, samples = [], {f"image{i}": made_sample(i) for i in range(5)}

@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib import format as npy
 
 from src.core.errors import InputError
 
@@ -116,9 +117,33 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> None:
-    """Write a compressed npz file with one array at a time in memory, unlike `numpy.savez_compressed`."""
+class Rows(Protocol):
+    """An array too large for memory: its shape and type, and its rows, one block after another."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """Of the numbers."""
+        ...
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        """Arrays (n, ...), together N rows."""
+        ...
+
+
+def write_arrays(path: Path, arrays: Iterable[tuple[str, npt.NDArray[Any] | Rows]]) -> None:
+    """Write a compressed npz file with one array, or block of rows, at a time in memory."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.save(member, array, allow_pickle=False)
+                if isinstance(array, np.ndarray):
+                    np.save(member, array, allow_pickle=False)
+                    continue
+                kind = npy.dtype_to_descr(np.dtype(array.dtype))
+                npy.write_array_header_1_0(member, {"shape": array.shape, "fortran_order": False, "descr": kind})
+                for block in array:
+                    member.write(np.ascontiguousarray(block).tobytes())

@@ -14,12 +14,13 @@ from rich.progress import track
 
 from src.core.errors import InputError
 from src.core.files.alone import alone
-from src.data.classes import UInt8Array, voc_palette
-from src.data.decoding import check_mask
-from src.data.folder import VOCFolder
+from src.data.classes import Labels
+from src.data.files.folder import ImageFolder
+from src.data.files.lists import FOLDER, read_ids
 from src.data.sources import voc
 from src.data.sources.download import obtain
 from src.data.sources.table import MD5, SOURCES, URL, Within
+from src.data.sources.voc import voc_folder, voc_palette
 
 MASKS = "SegmentationClassAug"
 LIST = "train_aug"
@@ -38,7 +39,7 @@ def trainaug_ids(sbd: Iterable[str], train: Iterable[str], val: Iterable[str]) -
     return sorted((set(sbd) | set(train)) - set(val))
 
 
-def read_mat(path: Path) -> UInt8Array:
+def read_mat(path: Path) -> Labels:
     """Labels (H, W) uint8 {0..20} of an SBD `cls` file, from field `Segmentation` of the struct `GTcls`.
 
     Raises:
@@ -56,7 +57,7 @@ def read_mat(path: Path) -> UInt8Array:
         raise InputError(
             f"{path} has no readable GTcls.Segmentation ({problem}); restore it from SBD's archive"
         ) from error
-    return check_mask(mask, path)
+    return voc_folder(path.parent).labelling.of_values(mask, path)
 
 
 @SOURCES.add("voc_sbd")
@@ -86,22 +87,26 @@ def prepare(
     Raises:
         InputError: also if the list has another length, an id of VOC's val, or an id without an image.
     """
-    folder = VOCFolder(voc.prepare(root, url=url, md5=md5, download=download))
+    folder = voc_folder(voc.prepare(root, url=url, md5=md5, download=download))
     if not _is_made(folder):
         traces = ("benchmark_RELEASE", "dataset", "sbd", "cls")
         sbd = obtain(root, locate, url=sbd_url, md5=sbd_md5, download=download, traces=traces)
         with alone(root):
             if not _is_made(folder):
                 _make(folder, sbd, expected=expected)
-    _check(folder.ids(LIST), folder.ids("val"), expected=expected, source=folder.list_path(LIST))
+    _check(folder.ids(LIST), folder.ids("val"), expected=expected, source=_list(folder))
     return folder.path
 
 
-def _is_made(folder: VOCFolder) -> bool:
-    return folder.list_path(LIST).is_file() and (folder.path / MASKS).is_dir()
+def _list(folder: ImageFolder) -> Path:
+    return folder.path / FOLDER / f"{LIST}.txt"
 
 
-def _make(folder: VOCFolder, sbd: Path, *, expected: int) -> None:
+def _is_made(folder: ImageFolder) -> bool:
+    return _list(folder).is_file() and (folder.path / MASKS).is_dir()
+
+
+def _make(folder: ImageFolder, sbd: Path, *, expected: int) -> None:
     """Write SBD's masks and the list into VOC's folder."""
     val = folder.ids("val")
     ids = trainaug_ids(_sbd_ids(sbd), folder.ids("train"), val)
@@ -115,13 +120,12 @@ def _make(folder: VOCFolder, sbd: Path, *, expected: int) -> None:
         raise InputError(
             f"{folder.path / MASKS} lacks masks: {len(missing):,}, first {missing[0]}.png; move the folder away"
         )
-    _write_list(folder.list_path(LIST), ids)
+    _write_list(_list(folder), ids)
 
 
 def _sbd_ids(sbd: Path) -> list[str]:
     """Ids of SBD's own train and val (8,498 and 2,857); SBD's split differs from VOC's."""
-    lists = VOCFolder(sbd)
-    return lists.ids(sbd / "train.txt") + lists.ids(sbd / "val.txt")
+    return read_ids(sbd / "train.txt") + read_ids(sbd / "val.txt")
 
 
 def _check(ids: list[str], val: list[str], *, expected: int, source: Path) -> None:
@@ -137,9 +141,9 @@ def _check(ids: list[str], val: list[str], *, expected: int, source: Path) -> No
         )
 
 
-def _write_masks(folder: VOCFolder, sbd: Path, ids: list[str]) -> None:
+def _write_masks(folder: ImageFolder, sbd: Path, ids: list[str]) -> None:
     """Fills `SegmentationClassAug` with VOC's own mask if there is one, else with SBD's. All masks, or none."""
-    own = VOCFolder(folder.path, masks=("SegmentationClass",))
+    own = voc_folder(folder.path, masks=("SegmentationClass",))
     palette = voc_palette().tobytes()
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=f".{MASKS}-") as temporary:
         masks = Path(temporary) / MASKS

@@ -8,7 +8,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,14 +24,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from src.core.errors import InputError
 from src.crf.engines import Engine
 from src.crf.model import CRFParameters, DenseCRF, Image
-from src.data.classes import VOC_CLASSES
+from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.logits import read_resized
 from src.evaluation.results import choose
 from src.evaluation.source import Source
 from src.scoring import presets
 from src.scoring.confusion import confusion_matrix
-from src.scoring.fusion import RULES, most_probable
+from src.scoring.fusion import bound, most_probable
 from src.scoring.metrics import scores
 from src.scoring.variants import Fusion, Variant
 
@@ -110,7 +109,8 @@ class Images:
         """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each image."""
         for index, image_id in enumerate(self.ids):
             sample = self.samples[index]
-            logits = read_resized(self.logits, image_id, sample["mask"], self.data.origin(image_id))
+            count = len(self.data.folder.classes)
+            logits = read_resized(self.logits, image_id, sample["mask"], count, self.data.origin(image_id))
             yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"].long()
 
 
@@ -130,8 +130,10 @@ class Search:
         self.data_name = settled.data.name
         self.images = images
         self.engine = engine
+        self.num_classes = len(classes_of(settled.data))
+        background = classes_of(settled.data).background
         self.rules: dict[str, Fusion | None] = {
-            str(name): None if name == "alone" else partial(RULES[str(name)], **options)
+            str(name): None if name == "alone" else bound(str(name), options, background, f"fusion.{name}")
             for name, options in config.fusion.items()
         }
 
@@ -198,7 +200,7 @@ class Search:
         summed: dict[Key, Any] = {}
         for probs, rgb, target in self.images:
             for key, labels in predict(probs.to(self.engine.device), rgb).items():
-                summed[key] = summed.get(key, 0) + confusion_matrix(labels.cpu(), target, len(VOC_CLASSES)).numpy()
+                summed[key] = summed.get(key, 0) + confusion_matrix(labels.cpu(), target, self.num_classes).numpy()
         return {key: scores(matrix).miou for key, matrix in summed.items()}
 
 

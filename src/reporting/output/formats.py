@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.reporting.comparison import SCORES, TRIMAPS, Comparison
+from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
 from src.reporting.rows import Row
 from src.reporting.statistics import Difference, Estimate
 from src.scoring.metrics import RADII
@@ -55,7 +55,7 @@ def columns(table: Comparison, row: Row) -> list[str]:
         p_value(row.p),
         row.verdict,
         interval(row.estimate, 1),
-        *(percent(float(row.estimate.value[SCORES.index(name)]), 1) for name in TRIMAPS),
+        *(percent(float(row.estimate.value[WHOLE.index(name)]), 1) for name in TRIMAPS),
     ]
 
 
@@ -70,7 +70,7 @@ def shown(table: Comparison) -> list[int]:
     """Indices of the useful `HEADINGS`: no spread without several seeds, no trimaps if none were counted."""
     done = [row.estimate for row in table.rows if row.estimate is not None]
     seeds = any(not np.isnan(found.seeds_sd[0]) for found in done)
-    near = any(not np.isnan(found.value[SCORES.index(name)]) for found in done for name in TRIMAPS)
+    near = any(not np.isnan(found.value[WHOLE.index(name)]) for found in done for name in TRIMAPS)
     return [k for k in range(len(HEADINGS)) if (k != 3 or seeds) and (k < 8 or near)]
 
 
@@ -152,7 +152,7 @@ def csv_text(table: Comparison) -> str:
         ]
     )
     for row in table.rows:
-        for index, name in enumerate(SCORES):
+        for index, name in enumerate(table.scores):
             texts = [_in_csv(text) for text in (table.label(row), row.network, row.variant)]
             writer.writerow([*texts, name, len(row.done), *_numbers(row, index)])
     return out.getvalue()

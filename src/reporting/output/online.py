@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from src.core.files.whole import replacing
-from src.reporting.comparison import SCORES, TRIMAPS, Comparison
+from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
 from src.runs.folder import RunFolder
 from src.runs.wandb_run import dashboard_run, log_comparison, mode_of
 
@@ -52,7 +52,7 @@ def _values(table: Comparison) -> tuple[list[str | int], list[list[Any]]]:
     for row in table.rows:
         found = row.estimate
         numbers = [math.nan] * (len(_SHOWN) + 2) if found is None else [
-            *(float(found.value[SCORES.index(name)]) for name in _SHOWN), float(found.low[0]), float(found.high[0]),
+            *(float(found.value[WHOLE.index(name)]) for name in _SHOWN), float(found.low[0]), float(found.high[0]),
         ]  # fmt: skip
         change = row.difference
         numbers += [math.nan] * 3 if change is None else [float(x[0]) for x in (change.value, change.low, change.high)]

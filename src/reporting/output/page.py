@@ -18,9 +18,8 @@ from matplotlib.figure import Figure
 
 from src.core.errors import InputError, printable
 from src.core.files.reading import open_regular
-from src.data.classes import VOC_CLASSES
 from src.reporting.collect import Cell, differing
-from src.reporting.comparison import SCORES, Comparison
+from src.reporting.comparison import Comparison
 from src.reporting.counts import Counts
 from src.reporting.output import formats
 from src.reporting.rows import Row
@@ -101,8 +100,8 @@ def _classes(table: Comparison) -> list[tuple[str, list[str]]]:
     """Per class, the IoU with interval of each row; classes that do not occur are left out."""
     rows = [row for row in table.rows if row.estimate is not None]
     found = []
-    for name in VOC_CLASSES:
-        score = SCORES.index(f"iou/{name}")
+    for name in table.classes.names if table.classes is not None else ():
+        score = table.scores.index(f"iou/{name}")
         cells = [formats.interval(row.estimate, score) for row in rows if row.estimate is not None]
         if any(cell != "–" for cell in cells):
             found.append((name, cells))
@@ -129,9 +128,9 @@ def _of_row(table: Comparison, cell: Cell, variant: str) -> list[Picture]:
 
 def _extremes(counts: Counts, variant: str) -> dict[str, tuple[str, float]]:
     """Id and score of the images on which a variant is best and worst; the same images as `Extremes` has drawn."""
-    score = image_miou(counts.matrices[variant])
+    score = image_miou(counts.margins[variant])
     if variant != "none":
-        score = score - (image_miou(counts.matrices["none"]) if "none" in counts.matrices else 0)
+        score = score - (image_miou(counts.margins["none"]) if "none" in counts.margins else 0)
     if np.isnan(score).all():
         return {}
     picks = {"best": int(np.nanargmax(score)), "worst": int(np.nanargmin(score))}

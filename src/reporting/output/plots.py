@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 
 from src.core.errors import InputError
 from src.core.files.reading import read_text
-from src.data.classes import VOC_CLASSES
-from src.reporting.comparison import SCORES, Comparison
+from src.reporting.comparison import WHOLE, Comparison
 from src.reporting.rows import Row
 from src.scoring.metrics import RADII
 
@@ -30,6 +29,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
 }
 _MOST_LINES = len(_COLOURS)
+_MOST_CLASSES = 40  # columns that a page can show
 _LONGEST = 40  # characters of a label
 _EPOCHS = 10**7
 _FINITE = 1e30  # of a value that is drawn
@@ -90,16 +90,21 @@ def _whisker(axes: Axes, value: float, low: float, high: float, height: float, m
 
 
 def classes(table: Comparison) -> Figure | None:
-    """IoU per class and row in per cent; the colour is the difference to the baseline."""
+    """IoU per class and row in per cent; the colour is the difference to the baseline.
+
+    Of more than `_MOST_CLASSES`, only those that change most.
+    """
     rows = [row for row in table.rows if row.estimate is not None]
-    if not rows:
+    if not rows or table.classes is None:
         return None
-    first = SCORES.index(f"iou/{VOC_CLASSES[0]}")
+    first, names = len(WHOLE), table.classes.names
     values = 100 * np.array([row.estimate.value[first:] for row in rows if row.estimate is not None])
-    change = np.array(
-        [100 * row.difference.value[first:] if row.difference else np.zeros(len(VOC_CLASSES)) for row in rows]
-    )
+    change = np.array([100 * row.difference.value[first:] if row.difference else np.zeros(len(names)) for row in rows])
     seen = ~np.isnan(values).all(0)
+    if seen.sum() > _MOST_CLASSES:
+        largest = np.nan_to_num(np.abs(change)).max(0) * seen
+        seen &= largest >= np.sort(largest)[-_MOST_CLASSES]
+        seen &= seen.cumsum() <= _MOST_CLASSES
     most = max(1.0, float(np.nanquantile(np.abs(change), 0.98)))
     width = 2.2 + 0.36 * float(seen.sum()) + _beyond(table, rows)
     figure = Figure(figsize=(width, 1.6 + 0.22 * len(rows)), layout="constrained")
@@ -109,10 +114,10 @@ def classes(table: Comparison) -> Figure | None:
         value, strong = values[:, seen][y, x], abs(change[:, seen][y, x]) > 0.65 * most
         text = "" if np.isnan(value) else f"{value:.0f}"
         axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if strong else "black")
-    axes.set_xticks(
-        range(seen.sum()), [name for name, kept in zip(VOC_CLASSES, seen, strict=True) if kept], rotation=60
-    )
+    axes.set_xticks(range(seen.sum()), [name for name, kept in zip(names, seen, strict=True) if kept], rotation=60)
     axes.set_yticks(range(len(rows)), [_text(table.label(row)) for row in rows])
+    if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
+        axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)
     figure.colorbar(picture, ax=axes, label="change to baseline, points", fraction=0.03, pad=0.01)
     return figure
 

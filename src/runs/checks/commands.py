@@ -14,15 +14,14 @@ from src.core.values import (
     check_choice,
     check_config,
     check_folder_name,
-    check_keys,
     check_mapping,
-    check_path,
     check_whole,
     choice,
     parts,
     shown,
 )
 from src.crf.pydensecrf import require
+from src.data.config import check_data, classes_of
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.loss import check_loss
@@ -35,7 +34,6 @@ from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
-DATA_KEYS = ("name", "source", "root", "train_list", "val_list", "train_limit", "val_limit", "expected", "prepare")
 MONITORS = ("val/miou", "val/pixel_accuracy", "val/loss")
 
 
@@ -56,6 +54,7 @@ def check_train(config: DictConfig) -> None:
     check_config(config, TRAIN)
     recipe = config.recipe
     check_network(config)
+    check_data_set(config)
     check_training(config)
     check_weights(config.backbone)
     if recipe.gradient_clip and config.trainer.precision == "16-mixed" and recipe.optimizer.get("fused"):
@@ -137,7 +136,7 @@ def check_training(config: DictConfig) -> None:
     recipe = config.recipe
     check_recipe(recipe)
     check_folder_name("recipe.name", recipe.name)
-    for name in check_loss(config.loss):
+    for name in check_loss(config.loss, number=len(classes_of(config.data))):
         _check_name(LOSSES, name, config)
     terms = config.loss.get("terms") or {}
     if recipe.freeze_batchnorm and config.backbone.weights in (None, "none"):
@@ -146,29 +145,19 @@ def check_training(config: DictConfig) -> None:
 
 
 def check_data_set(config: DictConfig) -> None:
-    """Raise InputError for an unknown data source, wrong options of it, or wrong lists and limits."""
-    data = config.data
-    check_keys("data", data, DATA_KEYS)
-    _check_name(SOURCES, data.get("source"), config)
-    check_folder_name("data.name", data.name)
-    for key in ("root", "train_list", "val_list"):
-        check_path(f"data.{key}", data.get(key))
-    for key in ("train_limit", "val_limit"):
-        if data[key] is not None:
-            check_whole(f"data.{key}", data[key], least=1)
-    for key in ("expected", "prepare"):
-        if not OmegaConf.is_dict(data.get(key)) and (key == "prepare" or data.get(key) is not None):
-            raise InputError(f"data.{key}={data.get(key)}: must have keys and values, as in conf/data/voc2012.yaml.")
-    for split, count in (data.get("expected") or {}).items():
-        check_choice("data.expected", split, ("train", "val"))
-        if count is not None:
-            check_whole(f"data.expected.{split}", count, least=0)
-    source_of(data)
+    """Raise InputError for an unknown data source, wrong options of it, or a wrong description of the data."""
+    check_mapping("data", config.data)
+    _check_name(SOURCES, config.data.get("source"), config)
+    check_data(config.data)
+    source_of(config.data)
 
 
 def check_inspection(config: DictConfig) -> None:
     """Raise InputError if the data set cannot be looked over."""
     check_config(config, CHECK)
+    given = [key for key in ("images", "masks") if config[key] is not None]
+    if len(given) == 1 or (config.write is not None and not given):
+        raise InputError("give images=FOLDER and masks=FOLDER, both; write=FILE.yaml is where the config goes.")
     check_data_set(config)
 
 
@@ -205,4 +194,4 @@ def _common(config: DictConfig) -> None:
     check_trainer(config.trainer)
     check_crf(config.crf)
     check_data_set(config)
-    check_variants(config.variants)
+    check_variants(config.variants, classes_of(config.data).background)

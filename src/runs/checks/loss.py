@@ -7,11 +7,10 @@ from omegaconf import OmegaConf
 
 from src.core.errors import InputError
 from src.core.values import check_keys, check_number
-from src.data.classes import VOC_CLASSES
 
 
-def check_loss(loss: Any, where: str = "loss") -> list[Any]:
-    """The names of a loss and of its terms; raises InputError for options with which nothing can be learned.
+def check_loss(loss: Any, where: str = "loss", *, number: int) -> list[Any]:
+    """The names of a loss and of its terms for `number` classes; raises InputError if nothing can be learned with it.
 
     The options of a plugin's loss are its own, and so are their checks.
     """
@@ -21,12 +20,11 @@ def check_loss(loss: Any, where: str = "loss") -> list[Any]:
     if name == "focal":
         check_number(f"{where}.gamma", loss.get("gamma"), 0)
     if name in ("cross_entropy", "focal") and loss.get("class_weights") is not None:
-        _class_weights(f"{where}.class_weights", loss.class_weights)
-    return [name, *_terms(f"{where}.terms", loss.get("terms"))] if name == "combined" else [name]
+        _class_weights(f"{where}.class_weights", loss.class_weights, number)
+    return [name, *_terms(f"{where}.terms", loss.get("terms"), number)] if name == "combined" else [name]
 
 
-def _class_weights(where: str, weights: Any) -> None:
-    number = len(VOC_CLASSES)
+def _class_weights(where: str, weights: Any, number: int) -> None:
     if not OmegaConf.is_list(weights) or len(weights) != number:
         raise InputError(f"{where}={weights}: must be null or a list of {number} numbers, one per class.")
     for i, weight in enumerate(weights):
@@ -35,7 +33,7 @@ def _class_weights(where: str, weights: Any) -> None:
         raise InputError(f"{where}: all are 0, so that nothing would be learned; give at least one class a weight.")
 
 
-def _terms(where: str, terms: Any) -> list[Any]:
+def _terms(where: str, terms: Any, number: int) -> list[Any]:
     if not OmegaConf.is_dict(terms) or not terms:
         raise InputError(f"{where}={terms}: must name at least one term; see conf/loss/combined.yaml.")
     names = []
@@ -47,7 +45,7 @@ def _terms(where: str, terms: Any) -> list[Any]:
             raise InputError(f"{here}={term}: must have a weight and a loss; see conf/loss/combined.yaml.")
         check_keys(here, term, ("weight", "loss"))
         check_number(f"{here}.weight", term.get("weight"), 0)
-        names += check_loss(term.get("loss"), f"{here}.loss")
+        names += check_loss(term.get("loss"), f"{here}.loss", number=number)
     if not any(term.weight for term in terms.values()):
         raise InputError(f"{where}: all weights are 0, so that nothing would be learned; give one a weight above 0.")
     return names

@@ -53,6 +53,23 @@ _PLAIN = _Kind(
     "a short text, a number or true or false", lambda value: isinstance(value, bool | int) or _TEXT.fits(value)
 )
 
+_NAMES = _Kind(
+    "a list of different names",
+    lambda value: (
+        isinstance(value, list)
+        and 2 <= len(value) <= 1000
+        and all(_TEXT.fits(name) and name for name in value)
+        and len(set(value)) == len(value)
+    ),
+)
+_COLOURS = _Kind(
+    "a list of colours [red, green, blue]",
+    lambda value: (
+        isinstance(value, list)
+        and all(isinstance(c, list) and len(c) == 3 and all(_WHOLE.fits(v) and v <= 255 for v in c) for c in value)
+    ),
+)
+
 Shape = Mapping[str, Union[_Kind, "Shape"]]
 """Key to what its value must be; `*` stands for every key, and a key with `?` may be missing."""
 
@@ -61,6 +78,7 @@ _RESULTS: Shape = {
     "data": _TEXT,
     "protocol": _TEXT,
     "images": _WHOLE,
+    "classes?": {"names": _NAMES, "colours": _COLOURS, "background": _TEXT.or_null()},
     "variants": {
         "*": {
             "miou": _SHARE,

@@ -71,7 +71,14 @@ _SCORING = {
     "protocol": either((None,), choice(*PROTOCOLS)),
 }
 EVALUATE = parts(
-    {**_SCORING, "variants": check_mapping, "logger": LOGGER, "keep_logits": PATH, "panels": whole(0, COUNT)}
+    {
+        **_SCORING,
+        "variants": check_mapping,
+        "logger": LOGGER,
+        "keep_logits": PATH,
+        "panels": whole(0, COUNT),
+        "map_classes": either((None,), each(either((None,), check_text))),
+    }
 )
 
 
@@ -116,7 +123,7 @@ TUNE = parts(
         "fusion": _fusion,
     }
 )
-CHECK = parts({"data": check_mapping, "plugins": PLUGINS})
+CHECK = parts({"data": check_mapping, "plugins": PLUGINS, **dict.fromkeys(("images", "masks", "write", "sheet"), PATH)})
 REPORT = parts(
     {
         "options": many(check_text),

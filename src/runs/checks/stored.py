@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.core.compose import plain
 from src.core.errors import InputError
 from src.core.values import check_config, check_mapping, check_path, check_text, each, parts
+from src.data.config import classes_of
 from src.runs.checks.commands import check_crf, check_data_set, check_network, check_training
 from src.runs.checks.recipe import SCORING
 from src.runs.checks.schema import SEED
@@ -45,11 +46,11 @@ def checked_config(content: Any, source: Path, *, training: bool) -> DictConfig:
         try:
             check_config(config, STORED)
             check_network(config)
+            check_data_set(config)
             if training:
                 check_training(config)
-            check_data_set(config)
             check_crf(config.crf)
-            check_variants(config.variants)
+            check_variants(config.variants, classes_of(config.data).background)
         except (OmegaConfBaseException, AttributeError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"it is of another project or another version ({reason}).") from error

@@ -1,6 +1,5 @@
 """Checks of variants: names, inference, CRF parameters, guidance, fusion. No torch."""
 
-import inspect
 import math
 import re
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from src.core.values import (
 from src.crf.model import GUIDANCES
 from src.runs.checks.recipe import NORMAL
 from src.scoring import presets
-from src.scoring.fusion import LIMITS, RULES
+from src.scoring.fusion import LIMITS, RULES, bound, options_of
 
 MOST = 1000  # variants; table=crf_fusion has 49
 _INFERENCE = parts(  # see `src.models.inference`
@@ -39,9 +38,15 @@ _INFERENCE = parts(  # see `src.models.inference`
 )
 
 
-def check_variants(variants: DictConfig) -> None:
-    """Raise InputError for variants that cannot be scored; their presets must be written out already."""
+def check_variants(variants: DictConfig, background: int | None) -> None:
+    """Raise InputError for variants that cannot be scored; their presets must be written out already.
+
+    `background`: label of the class that is the background, which some rules need.
+    """
     check_config(variants, _all, "variants")
+    for name, variant in variants.items():
+        if variant and variant.get("fusion") is not None:
+            bound(variant.fusion, variant.get("options") or {}, background, f"variants.{name!s}")
 
 
 def _all(key: str, variants: Any) -> None:
@@ -98,8 +103,7 @@ def check_fusion_options(where: str, rule: str, options: Any) -> None:
     """The options of a rule are its keyword-only arguments; `LIMITS` of `src.scoring.fusion` holds their ranges."""
     if options is not None and not isinstance(options, Mapping):
         raise InputError(f"{where}={shown(options)}: must be a mapping, such as {{weight: 0.5}}.")
-    named = inspect.signature(RULES[rule]).parameters.values()
-    known = [parameter.name for parameter in named if parameter.kind is parameter.KEYWORD_ONLY]
+    known = options_of(rule)
     if set(options or {}) != set(known):
         raise InputError(f"{where}={shown(options)}: the rule '{rule}' takes {', '.join(known) or 'none'}, each once.")
     for key, value in (options or {}).items():

@@ -12,9 +12,9 @@ from rich.progress import track
 
 from src.core.errors import InputError
 from src.core.files.alone import alone
-from src.data.classes import voc_palette
 from src.data.sources.shapes.render import make_sample
 from src.data.sources.table import SOURCES, Within, check_options, check_root
+from src.data.sources.voc import voc_palette
 
 GENERATOR_VERSION = 1  # raise it whenever the pictures change: folders of an older version are made again
 JPEG_QUALITY = 92

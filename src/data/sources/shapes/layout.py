@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.data.classes import VOC_CLASSES
 from src.data.sources.shapes.drawing.pen import Point
 from src.data.sources.shapes.scenes import SCENES
-from src.data.sources.shapes.silhouettes import SILHOUETTES
+from src.data.sources.shapes.silhouettes import NAMES, SILHOUETTES
 
 # Main subjects of thirty images in a row; their order is shuffled. Every class once, the most frequent classes of VOC
 # more often, and trains, which appear in no other subject's scene.
-DECK = (*VOC_CLASSES[1:], *("person",) * 4, "bird", "car", "cat", "chair", "dog", "train")
+DECK = (*NAMES, *("person",) * 4, "bird", "car", "cat", "chair", "dog", "train")
 # Probability that a main subject comes with one or two more of its kind.
 HERDS = {
     "sheep": 0.7,
@@ -42,8 +41,8 @@ class Thing:
 
     @property
     def label(self) -> int:
-        """VOC's label, 0 for scenery."""
-        return VOC_CLASSES.index(self.name) if self.name in VOC_CLASSES else 0
+        """The label in the mask, 0 for scenery."""
+        return 1 + NAMES.index(self.name) if self.name in NAMES else 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _company(rng: np.random.Generator, subject: str, scene: str) -> list[str]:
     names = [subject] * (1 + int(rng.random() < HERDS.get(subject, 0.0)) * int(rng.integers(1, 3)))
     fitting = {
         name: (3 if name == "person" else 1) / (1 + SILHOUETTES[name].scenes.index(scene))
-        for name in VOC_CLASSES[1:]
+        for name in NAMES
         if scene in SILHOUETTES[name].scenes and (name != subject or name in HERDS)
     }
     if not fitting:

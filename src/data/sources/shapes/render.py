@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from src.data.classes import VOID
 from src.data.sources.shapes.drawing.pen import Pen, Point
 from src.data.sources.shapes.drawing.textures import Array
 from src.data.sources.shapes.layout import Layout, plan
 from src.data.sources.shapes.scenes import SCENES
 from src.data.sources.shapes.silhouettes import SCENERY, SILHOUETTES
+from src.data.sources.voc import VOID
 
 LABEL_COVERAGE = 0.42  # below one half: a line one pixel wide that lies across two pixels must not vanish
 

@@ -56,4 +56,5 @@ SILHOUETTES = {
     "sofa": Silhouette(indoor.sofa, size=0.85, half=0.62, scenes=("room",)),
     "tvmonitor": Silhouette(indoor.tvmonitor, size=0.62, half=0.52, scenes=("room", "kitchen")),
 }
+NAMES = tuple(sorted(SILHOUETTES))  # in the order of their labels, which begin at 1: that of VOC
 SCENERY: dict[str, Draw] = {"tree": scenery.tree, "sideboard": scenery.sideboard}  # without a label

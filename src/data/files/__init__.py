@@ -1,0 +1,1 @@
+"""Image files, masks, and which of them make up a data set."""

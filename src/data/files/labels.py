@@ -1,0 +1,193 @@
+"""From the values or colours in a mask's file to labels. What is ambiguous is an error that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.data.classes import Classes, Colour, Labels, label_type
+from src.data.files.decoding import FileInputError
+from src.data.files.stored import Stored, read_stored
+
+VALUES = 2**16  # a mask holds values from 0 to VALUES - 1
+_SHOWN = 12  # values or colours in a message
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What the pixels of masks mean.
+
+    Attributes:
+        classes: of the labels.
+        void: the value, or with `by_colour` the colour, of pixels without a class; None: there are none.
+        mapping: values that do not stand for themselves: value to label, or to `classes.void`.
+        by_colour: pixels hold the colours of classes, not labels.
+        stated: whether the colours of the classes are the config's own, and so those of palettes, too.
+    """
+
+    classes: Classes
+    void: int | Colour | None
+    mapping: Mapping[int, int]
+    by_colour: bool = False
+    stated: bool = False
+
+    def read(self, path: Path) -> Labels:
+        """The labels of a mask: (H, W), each below C or `void_label`; uint8, or int32 if 255 is a class.
+
+        Raises:
+            InputError: the file is missing or damaged, has a lossy format, several pages or channels, or a value or
+                colour that stands for nothing; or its palette shows that its labels are in another order.
+        """
+        stored = read_stored(path)
+        if self.by_colour:
+            return self._of_colours(stored, path)
+        if stored.pixels.ndim == 3:
+            raise self._coloured(stored, path)
+        labels = self.of_values(stored.pixels, path)
+        if self.stated and stored.palette:
+            self._check_palette(stored, path)
+        return labels
+
+    def of_values(self, values: NDArray[Any], path: Path) -> Labels:
+        """Labels (H, W) from the values of a file, (H, W) integers; `path` is for the message."""
+        if values.ndim != 2 or values.dtype.kind not in "biu":
+            what = f"{values.shape[2]} channels" if values.ndim == 3 else f"{values.dtype} values"
+            raise FileInputError(f"{path} has {what}, but a mask has one whole number per pixel.", kind=_NOT_A_MASK)
+        if values.dtype != np.uint8 and values.size and (int(values.max()) >= VALUES or int(values.min()) < 0):
+            raise FileInputError(f"{path} has values outside 0..{VALUES - 1}; save it with 16 bits.", kind=_NOT_A_MASK)
+        found = self.table[values.astype(np.intp) if values.dtype == bool else values]
+        if values.size and int(found.min()) == _UNKNOWN:
+            raise self._unknown(np.unique(values[found == _UNKNOWN]), np.unique(values), path)
+        return np.asarray(found.astype(label_type(len(self.classes)), copy=False))
+
+    @cached_property
+    def table(self) -> NDArray[np.int32]:
+        """(VALUES,) label of each value; -1: the value stands for nothing."""
+        table = np.full(VALUES, _UNKNOWN, dtype=np.int32)
+        table[: len(self.classes)] = np.arange(len(self.classes))
+        if isinstance(self.void, int):
+            table[self.void] = self.classes.void
+        for value, label in self.mapping.items():
+            table[value] = label
+        return table
+
+    @cached_property
+    def _codes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The colours that stand for something, as ascending numbers, and the label of each."""
+        owners = {_code(colour): label for label, colour in enumerate(self.classes.colours)}
+        if isinstance(self.void, tuple):
+            owners[_code(self.void)] = self.classes.void
+        return np.array(sorted(owners)), np.array([owners[code] for code in sorted(owners)], dtype=np.int32)
+
+    def _of_colours(self, stored: Stored, path: Path) -> Labels:
+        pixels = stored.colours(path)
+        codes = (pixels.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)).astype(np.int64)
+        known, labels = self._codes
+        place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        if (strange := known[place] != codes).any():
+            shares = _shares(codes[strange], codes.size)
+            raise FileInputError(
+                f"{path} has colours of no class: {shares}; give them in data.classes or as data.void (a picture that "
+                "was resized or compressed has mixed colours: take the original)",
+                kind="with colours of no class",
+                detail=shares,
+            )
+        return np.asarray(labels[place].astype(label_type(len(self.classes))))
+
+    def _coloured(self, stored: Stored, path: Path) -> FileInputError:
+        pixels = stored.colours(path)
+        codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+        found, counts = np.unique(codes, return_counts=True)
+        order = np.argsort(-counts)[:_SHOWN]
+        if self.stated:
+            way_out = "if these are the colours in data.classes, add data.colours=exact"
+        else:
+            names = {f"class{k}": list(_colour(int(found[place]))) for k, place in enumerate(order)}
+            listed = ", ".join(f"{name}: {colour}" for name, colour in names.items())
+            way_out = f"name them in the config of the data, with `colours: exact`: `classes: {{{listed}}}`"
+        return FileInputError(
+            f"{path} has colours, not labels: {_shares(codes, codes.size)}; {way_out}",
+            kind="whose pixels are colours",
+            detail=f"{len(found)} colours",
+            advice=f"the first has {_shares(codes, codes.size)}; {way_out}",
+        )
+
+    def _unknown(self, strange: NDArray[Any], all_values: NDArray[Any], path: Path) -> FileInputError:
+        """The error for values that stand for nothing, with a guess at what they are."""
+        size = len(self.classes)
+        allowed = f"0..{size - 1}" + (f" and {self.void} (void)" if isinstance(self.void, int) else "")
+        listed = ", ".join(map(str, strange[:_SHOWN].tolist())) + (", ..." if len(strange) > _SHOWN else "")
+        if size == 2 and set(all_values.tolist()) <= {0, 255}:
+            way_out = "if 255 is the second class: data.label_mapping={255: 1} and data.void=null"
+        elif strange.tolist() == [size] and int(all_values.min()) > 0 and not self.mapping:
+            way_out = f"if its first class has the value 1: data.label_mapping={{1: 0, 2: 1, ..., {size}: {size - 1}}}"
+        else:
+            way_out = f"map them to classes, or to void: data.label_mapping={{{int(strange[0])}: void}}"
+        return FileInputError(
+            f"{path} has labels {listed}, allowed are {allowed}; {way_out}",
+            kind=f"with labels outside {allowed.removesuffix(' (void)')}",
+            detail=", ".join(map(str, strange[:3].tolist())),
+            advice=way_out,
+        )
+
+    def _check_palette(self, stored: Stored, path: Path) -> None:
+        """Raise if the palette gives a value of the mask the colour of another class than its own."""
+        void = self.void if isinstance(self.void, int) else None
+        suspects = _misplaced(stored.palette, self.classes.colours, tuple(self.table[:256].tolist()), void)
+        if not suspects:
+            return
+        used = np.bincount(stored.pixels.ravel(), minlength=256).nonzero()[0].tolist()
+        for value in used:
+            if value in suspects:
+                other = suspects[value]
+                name = "void" if other == void else self.classes.names[other]
+                raise FileInputError(
+                    f"{path}: its palette gives label {value} the colour of {name}, which is {other}, so a "
+                    "program has sorted the palette anew; to read the colours instead: data.colours=exact, with the "
+                    "colour of void as data.void; or save the mask without palette if its labels are right",
+                    kind="whose palette gives a label another one's colour",
+                    detail=f"{value} is coloured as {name}",
+                )
+
+
+_NOT_A_MASK = "not single-channel masks of whole numbers"
+
+
+@cache
+def _misplaced(
+    palette: bytes, colours: tuple[Colour, ...], labels: tuple[int, ...], void: int | None
+) -> dict[int, int]:
+    """Values to the class whose colour the palette gives them, where this is not their own class.
+
+    The colour of void is the one that the palette itself has at its value. Black is no evidence: it fills the rest of
+    palettes that have nothing to do with the classes.
+    """
+    entries = [palette[k : k + 3] for k in range(0, len(palette) - 2, 3)]
+    owners = {bytes(colour): (label, label) for label, colour in enumerate(colours) if any(colour)}
+    if void is not None and void < len(entries) and any(entries[void]):
+        owners.setdefault(entries[void], (void, labels[void]))
+    found = ((value, owners.get(entry)) for value, entry in enumerate(entries))
+    return {value: owner[0] for value, owner in found if owner is not None and owner[1] != labels[value]}
+
+
+def _code(colour: Colour) -> int:
+    return (colour[0] << 16) + (colour[1] << 8) + colour[2]
+
+
+def _colour(code: int) -> Colour:
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def _shares(codes: NDArray[Any], pixels: int) -> str:
+    """'[0, 0, 0] 71.2 %, [128, 0, 0] 3.1 %': the most frequent colours, as shares of all pixels."""
+    found, counts = np.unique(codes, return_counts=True)
+    order = np.argsort(-counts)
+    shown = [f"{[*_colour(int(found[k]))]} {100 * counts[k] / pixels:.1f} %" for k in order[:_SHOWN]]
+    return ", ".join([*shown, *([f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])])

@@ -1,0 +1,142 @@
+"""Which images are trained on and which are scored: from lists, from patterns, or drawn by a hash. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from src.core.errors import InputError
+from src.data.files.folder import NAMED, ImageFolder
+from src.data.files.patterns import BETWEEN
+
+SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the images of a split are chosen.
+
+    Attributes:
+        name: of a list, see `find_list`; None: not by a list.
+        patterns: ids or patterns of ids; empty: not by patterns.
+        share: of the groups of images, drawn by a hash of the group's name; 0: nothing is drawn.
+        limit: only the first so many; None: all.
+    """
+
+    name: str | None = None
+    patterns: tuple[str, ...] = ()
+    share: float = 0.0
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        return self.name or ", ".join(self.patterns) or (f"{100 * self.share:g} %" if self.share else "all others")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of a data set.
+
+    Attributes:
+        folder: where the data is.
+        train: rule of the training images; without list and patterns: all that are not in val.
+        val: rule of the validation images.
+        group: a regular expression; images for whose ids its first group (or the whole match) is equal stay together.
+        left_out: per tuned preset, the images it was tuned on; they are left out of val.
+    """
+
+    folder: ImageFolder
+    train: Rule
+    val: Rule
+    group: str | None
+    left_out: Mapping[str, frozenset[str]]
+
+    def rule(self, split: str) -> Rule:
+        """That of "train" or "val"."""
+        return self.train if split == "train" else self.val
+
+    def listed(self, split: str) -> list[str]:
+        """Ids of "train" or "val" within the limit.
+
+        Raises:
+            InputError: a list or pattern is wrong, a split is empty, or both have an image or a group.
+        """
+        rule = self.rule(split)
+        found = self.folder.ids(rule.name) if rule.name is not None else self._ruled[split]
+        return found[: rule.limit]
+
+    def ids(self, split: str) -> list[str]:
+        """The same; val without the images that are left out."""
+        found = self.listed(split)
+        if split == "train":
+            return found
+        kept = [image for image in found if not any(image in tuned for tuned in self.left_out.values())]
+        if found and not kept:
+            raise InputError(
+                f"crf={', '.join(self.left_out)}: was tuned on all of '{self.val}'; none is left to score."
+            )
+        return kept
+
+    def unlimited(self) -> Splits:
+        """The same splits without limits."""
+        return replace(self, train=replace(self.train, limit=None), val=replace(self.val, limit=None))
+
+    def fingerprint(self, split: str) -> str:
+        """A hash of ids and file sizes; it shows whether two runs saw the same data."""
+        return self.folder.fingerprint(self.ids(split))
+
+    @cached_property
+    def _ruled(self) -> dict[str, list[str]]:
+        """The splits without a list: chosen from all pairs of the folder."""
+        pairs = self.folder.pairs()
+        train = _chosen(pairs, self.train.patterns, "train") if self.train.patterns else pairs
+        if self.val.share:
+            val = [image for image in train if place(self._group_of(image)) < self.val.share]
+        else:
+            val = self.folder.ids(self.val.name) if self.val.name else _chosen(pairs, self.val.patterns, "val")
+        if not self.train.patterns or self.val.share:
+            held = set(val)
+            train = [image for image in train if image not in held]
+        for split, ids in (("train", train), ("val", val)):
+            if not ids:
+                raise InputError(
+                    f"data.val={self.val}: of {len(pairs)} images {split} gets none; give another share, or ids."
+                )
+        if shared := sorted(set(train) & set(val)):
+            raise InputError(f"data.train and data.val have {len(shared)} images in common: {_some(shared)}.")
+        if self.group and (shared := sorted({*map(self._group_of, train)} & {*map(self._group_of, val)})):
+            raise InputError(f"data.train and data.val both have images of the groups {_some(shared)}.")
+        return {"train": train, "val": val}
+
+    def _group_of(self, image: str) -> str:
+        if self.group is None:
+            return image
+        match = re.match(self.group, image)
+        if match is None:
+            raise InputError(f"data.group={self.group}: does not fit the id {image}; correct the expression.")
+        return (match.group(1) if match.re.groups else match.group(0)) or ""
+
+
+def _chosen(ids: Sequence[str], patterns: Sequence[str], split: str) -> list[str]:
+    """The ids that fit one of the patterns, in order; raises InputError for a pattern that fits none."""
+    found: set[str] = set()
+    known = set(ids)
+    for pattern in patterns:
+        inside = pattern.replace("/", BETWEEN)
+        own = {inside} & known or {image for image in ids if fnmatchcase(image, inside)}
+        if not own:
+            raise InputError(f"data.{split}: '{pattern}' fits no id; there are {_some(ids)}.")
+        found |= own
+    return [image for image in ids if image in found]
+
+
+def place(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone: so adding images moves none from one split to the other."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -1,0 +1,1 @@
+"""A look at a data set before training: what is there, and what is wrong with it."""
