@@ -59,7 +59,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         checkpoint, said = resume.go_on(checkpoint, config, folder, task)
         console.print(f"resuming    {said}", soft_wrap=True)
     if is_main(config):
-        folder.begin(config)
+        folder.begin(config, {split: data.ids(split) for split in ("train", "val")})
     with (
         loggers(config, folder) as logging,
         build.scorer(config, machine) as scorer,

@@ -146,7 +146,7 @@ def read_classes(content: Any, background: Any) -> tuple[Classes, bool]:
     """The classes that a config names, and whether it gives their colours.
 
     Args:
-        content: a list of names, or a mapping from names to [red, green, blue].
+        content: a list of names, or a mapping from names to [R, G, B].
         background: the name of one of them, or None.
 
     Raises:
@@ -180,6 +180,6 @@ def check_colour(key: str, value: Any) -> Colour:
     """The colour that a config holds; raises InputError unless it is three whole numbers from 0 to 255."""
     is_list = isinstance(value, list | tuple) and len(value) == 3
     if not is_list or not all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value):
-        raise InputError(f"{key}={value}: must be a colour [red, green, blue], each a whole number from 0 to 255.")
+        raise InputError(f"{key}={value}: must be a colour [R, G, B], each a whole number from 0 to 255.")
     red, green, blue = value
     return red, green, blue

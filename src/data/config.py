@@ -130,7 +130,7 @@ def labelling_of(data: DictConfig) -> Labelling:
     elif void is not None:
         whole(0, VALUES - 1)("data.void", void)
     if void is not None and isinstance(void, tuple) != by_colour:
-        wanted = "a colour [red, green, blue], as masks hold colours" if by_colour else "a value, as masks hold values"
+        wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
         raise InputError(f"data.void={shown(content['void'])}: must be {wanted}, or null.")
     mapping = {_value(key): _label(key, name, classes) for key, name in content["label_mapping"].items()}
     if isinstance(void, int) and mapping.get(void, classes.void) != classes.void:

@@ -65,7 +65,7 @@ def find(config: DictConfig) -> Source:
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
     content = load_checkpoint(path)
     stored = checked_config(content["seglab"]["config"], path, training=False)
-    if [*content["seglab"]["classes"]] != [*classes_of(stored.data).names]:
+    if [*content["seglab"]["classes"]["names"]] != [*classes_of(stored.data).names]:
         raise InputError(f"{path}: was edited: its classes are not those of the data set in its config.")
     with naming(path), torch.device("meta"):  # shapes only
         network = build.network(stored)

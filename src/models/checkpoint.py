@@ -17,6 +17,7 @@ from src.core.errors import InputError
 from src.core.files.reading import check_regular
 from src.core.files.whole import replacing
 from src.core.values import check_mapping, check_plain, check_text, many, number, parts, shown, whole
+from src.data.classes import MOST
 
 NAMED = 4  # keys that an error message lists
 _READ = 10_000_000  # bytes of a pickle in which names of code are looked for
@@ -39,8 +40,11 @@ def _group(key: str, value: Any) -> None:
     check_plain(key, value)
 
 
+_CLASSES = parts({"names": many(check_text, 2, MOST)}, more=True)
 _SCORED = {
-    "seglab": parts({"config": check_mapping, "classes": many(check_text, 1, 10_000)}, more=True),
+    "seglab": parts(
+        {"config": check_mapping, "classes": parts({"names": many(check_text, 2, MOST)}, more=True)}, more=True
+    ),
     "state_dict": _tensors,
     "epoch": whole(0, 10**9),
     "global_step": whole(0, 10**18),

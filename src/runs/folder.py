@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "trimap.npz"
 
     @property
+    def splits(self) -> Path:
+        """The ids that were trained on and scored, a list per split."""
+        return self.path / "splits"
+
+    @property
     def panels(self) -> Path:
         """Pictures."""
         return self.path / "panels"
@@ -129,11 +134,18 @@ class RunFolder:
         with replacing(self.config) as temporary:
             temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
 
-    def begin(self, config: DictConfig) -> None:
-        """Write the config of a training; if it does not go on from an earlier one in the folder, first delete this."""
+    def begin(self, config: DictConfig, splits: Mapping[str, list[str]]) -> None:
+        """Write the config of a training, and a list of ids per split.
+
+        If the training does not go on from an earlier one in the folder, this one is deleted first.
+        """
         if config.overwrite or config.resume is None:
             self.clear()
         self.write_config(config)
+        self.splits.mkdir(exist_ok=True)
+        for name, ids in splits.items():
+            with replacing(self.splits / f"{name}.txt", durable=False) as temporary:
+                temporary.write_text("".join(f"{image}\n" for image in ids), encoding="utf-8")
 
     def create(self) -> None:
         """Make the folder and check that it can be written to."""
@@ -143,6 +155,7 @@ class RunFolder:
             self.path / "evaluations",
             self.panels,
             self.logits,
+            self.splits,
         ):
             if inside.is_symlink():
                 raise InputError(
@@ -228,5 +241,5 @@ class RunFolder:
             self.config,
         ):
             file.unlink(missing_ok=True)
-        for folder in (self.panels, self.logits, self.path / "evaluations"):
+        for folder in (self.panels, self.logits, self.splits, self.path / "evaluations"):
             shutil.rmtree(folder, ignore_errors=True)

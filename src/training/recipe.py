@@ -70,7 +70,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
         frozen_batchnorm=recipe.freeze_batchnorm,
         provenance={
             "config": build.plain(config),
-            "classes": [*classes.names],
+            "classes": classes.plain(),
             "versions": build.versions(),
             "fingerprint": fingerprint,
             "weights": loaded.summary,

@@ -30,7 +30,8 @@ GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/
 @pytest.mark.parametrize("choice", GROUPS, ids=str)
 def test_every_choice_composes_and_builds(choice):
     tuned = ["+crf.tuned={guidance:raw,fusion:fill,options:{},ids:[]}"] if choice.name == "tuned" else []
-    settled = config(f"{choice.parent}={choice.name}", *(word.removeprefix("+") for word in tuned))
+    own = ["data.classes=[a,b]", "data.val=20 %", "data.background=a"] if choice.name == "folder" else []
+    settled = config(f"{choice.parent}={choice.name}", *own, *(word.removeprefix("+") for word in tuned))
     check_train(settled)
     assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
     build.variants(settled)

@@ -123,7 +123,7 @@ def _of_colours(seen: _Seen, masks: Path) -> list[str]:
             "after they were drawn; take the original masks."
         )
     order = sorted(frequent, key=lambda code: -frequent[code])
-    background = _background(seen, order[0] if 0 not in frequent else 0)
+    background = _background(seen, order)
     names = {code: "background" if code == background else f"class{k}" for k, code in enumerate(order)}
     lines = [f"classes:  # {len(order)} colours in {seen.looked_at} masks; give them their names"]
     lines += [
@@ -147,7 +147,7 @@ def _of_values(seen: _Seen, masks: Path) -> list[str]:
     labels = [value for value in values if value != void]
     if len(labels) < 2:
         raise InputError(f"{masks}: the masks have only the value {labels[0]}, so there is nothing to learn.")
-    background = _background(seen, labels[0])
+    background = _background(seen, labels)
     names = {value: "background" if value == background else f"class{value}" for value in labels}
     known = len(seen.palette) // 3
     if seen.palette and labels[-1] < known and len({seen.palette[3 * v : 3 * v + 3] for v in labels}) == len(labels):
@@ -166,10 +166,10 @@ def _of_values(seen: _Seen, masks: Path) -> list[str]:
     return [*lines, f"void: {'null' if void is None else void}  # {reason}", *_background_line(names, background)]
 
 
-def _background(seen: _Seen, candidate: int) -> int | None:
-    """The candidate, if it is in nearly all masks and in more pixels than any other value."""
-    is_common = seen.masks[candidate] >= _COMMON * seen.looked_at
-    return candidate if is_common and seen.pixels[candidate] == max(seen.pixels.values()) else None
+def _background(seen: _Seen, labels: list[int]) -> int | None:
+    """The value with most pixels, if it is in nearly all masks."""
+    candidate = max(labels, key=lambda label: seen.pixels[label])
+    return candidate if seen.masks[candidate] >= _COMMON * seen.looked_at else None
 
 
 def _background_line(names: Mapping[int, str], background: int | None) -> list[str]:

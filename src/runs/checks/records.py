@@ -63,7 +63,7 @@ _NAMES = _Kind(
     ),
 )
 _COLOURS = _Kind(
-    "a list of colours [red, green, blue]",
+    "a list of colours [R, G, B]",
     lambda value: (
         isinstance(value, list)
         and all(isinstance(c, list) and len(c) == 3 and all(_WHOLE.fits(v) and v <= 255 for v in c) for c in value)
