@@ -12,13 +12,14 @@ GROUPS = {  # with the file whose comments explain the keys of all
     "backbone": "resnet50",
     "head": "deeplabv3plus",
     "loss": "cross_entropy",
-    "data": "voc2012",
+    "data": "folder",
     "recipe": "adam_plateau",
     "crf": "krahenbuhl2011",
     "variants": "standard",
     "trainer": "auto",
     "logger": "wandb",
 }
+OWN = ("defaults.", "classes.", "label_mapping.")  # below them are names, not keys
 HEAD = """# Every key of every config
 
 Written by `make reference` from the comments in `conf/`; do not edit this page. On the command line a key is set by
@@ -46,9 +47,10 @@ def keys(path: Path) -> list[Key]:
         indent, name, value, comment = len(match[1]), match[2], match[3] or "", match[4] or ""
         if value.startswith("#"):
             value, comment = "", value.lstrip("# ")
+        value = value.removeprefix(">-")  # a text on the lines below
         above = [one for one in above if one[0] < indent]
         dotted = ".".join([*(parent for _, parent in above), name])
-        if dotted.split(".")[0] != "defaults":
+        if dotted != "defaults" and not dotted.startswith(OWN):
             found.append(Key(dotted, value, comment))
         above.append((indent, name))
     parents = {key.name.rpartition(".")[0] for key in found}
@@ -84,10 +86,13 @@ def page() -> str:
         if group == "variants":
             continue
         known = {key.name: key for key in keys(CONF / group / f"{explained}.yaml")}
-        for file in files:
-            for key in keys(file):
-                comment = f"{key.comment} (only in `{file.stem}`)" if key.comment else ""
-                known.setdefault(key.name, Key(key.name, key.value, comment))
+        more = [(key, file.stem) for file in files for key in keys(file) if key.name not in known]
+        for key, _ in more:
+            same = [(other, owner) for other, owner in more if other.name == key.name]
+            comment = next((other.comment for other, _ in same if other.comment), "")
+            owners = ", ".join(f"`{owner}`" for _, owner in same)
+            value = key.value if {other.value for other, _ in same} == {key.value} else ""
+            known.setdefault(key.name, Key(key.name, value, f"{comment} (only in {owners})" if comment else ""))
         lines += [f"Keys, with the values of `{explained}`:", "", *table(list(known.values()), f"{group}."), ""]
     return "\n".join(lines).rstrip() + "\n"
 

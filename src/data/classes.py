@@ -150,8 +150,8 @@ def read_classes(content: Any, background: Any) -> tuple[Classes, bool]:
         background: the name of one of them, or None.
 
     Raises:
-        InputError: the names are no texts, fewer than two or more than `MOST`, two are equal, a colour is no colour or
-            is used twice, or the background is none of them.
+        InputError: the names are no texts, fewer than two or more than `MOST`, two are equal, a colour is no colour, or
+            the background is none of them.
     """
     key = "data.classes"
     if not isinstance(content, Mapping | list | tuple):

@@ -25,13 +25,14 @@ from src.core.values import (
     shown,
     whole,
 )
-from src.data.classes import Classes, check_colour, read_classes
+from src.data.classes import Classes, Colour, check_colour, read_classes
 from src.data.files.folder import ImageFolder
 from src.data.files.labels import VALUES, Labelling
 from src.data.files.patterns import Patterns, check_pattern
 from src.data.files.splits import SHARE, Rule, Splits
 
 UNPAIRED = ("error", "ignore")
+COLOUR = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")  # a colour as a text
 
 
 def _patterns(key: str, value: Any) -> None:
@@ -116,10 +117,6 @@ def labelling_of(data: DictConfig) -> Labelling:
     if by_colour and len(set(classes.colours)) < len(classes):
         twice = next(k for k, colour in enumerate(classes.colours) if classes.colours.count(colour) > 1)
         raise InputError(f"data.classes.{classes.names[twice]}: another class has the same colour.")
-    if by_colour and content["label_mapping"]:
-        raise InputError(
-            "data.label_mapping: maps values, but with data.colours=exact masks hold colours; leave it out."
-        )
     void = content["void"]
     if isinstance(void, list):
         void = check_colour("data.void", void)
@@ -132,9 +129,11 @@ def labelling_of(data: DictConfig) -> Labelling:
     if void is not None and isinstance(void, tuple) != by_colour:
         wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
         raise InputError(f"data.void={shown(content['void'])}: must be {wanted}, or null.")
-    mapping = {_value(key): _label(key, name, classes) for key, name in content["label_mapping"].items()}
-    if isinstance(void, int) and mapping.get(void, classes.void) != classes.void:
-        raise InputError(f"data.label_mapping.{void}: is data.void, too; set data.void=null if it is a class.")
+    mapping = _mapping(content["label_mapping"], classes, by_colour)
+    if void is not None and mapping.get(void, classes.void) != classes.void:
+        raise InputError(
+            f"data.label_mapping.{_written(void)}: is data.void, too; set data.void=null if it is a class."
+        )
     if isinstance(void, int) and void < len(classes) and not mapping:
         raise InputError(
             f"data.void={void}: is the label of {classes.names[void]}, too; if labels begin after it, give "
@@ -179,12 +178,45 @@ def _share(text: str) -> float | None:
     return share if 0 < share < 1 else None
 
 
+def _mapping(given: Mapping[Any, Any], classes: Classes, by_colour: bool) -> dict[int | Colour, int]:
+    """The labels of the values, or colours, that `label_mapping` names."""
+    found: dict[int | Colour, int] = {}
+    for key, name in given.items():
+        pixel = _colour(key) if by_colour else _value(key)
+        label = _label(key, name, classes)
+        if pixel in found:
+            raise InputError(f"data.label_mapping.{key}: {_written(pixel)} is there twice; leave one of them out.")
+        if pixel in classes.colours and classes.colours[label : label + 1] != (pixel,):
+            owner = classes.names[classes.colours.index(pixel)]
+            raise InputError(f"data.label_mapping.{key}={shown(name)}: is the colour of {owner} in data.classes.")
+        found[pixel] = label
+    return found
+
+
 def _value(key: Any) -> int:
     """The value of a mask that a key of `label_mapping` stands for; YAML may give it as a number or a text."""
     text = str(key)
     if not re.fullmatch(r"\d{1,5}", text) or int(text) >= VALUES:
-        raise InputError(f"data.label_mapping.{shown(key)}: must be a value of the masks, from 0 to {VALUES - 1}.")
+        colours = "; colours need data.colours=exact" if COLOUR.fullmatch(text) else ""
+        raise InputError(
+            f"data.label_mapping.{shown(key)}: must be a value of the masks, from 0 to {VALUES - 1}{colours}."
+        )
     return int(text)
+
+
+def _colour(key: Any) -> Colour:
+    """The colour that a key of `label_mapping` stands for, written as a text: a key of YAML cannot be a list."""
+    match = COLOUR.fullmatch(str(key))
+    if match is None:
+        raise InputError(
+            f'data.label_mapping.{shown(key)}: must be a colour of the masks in quotes, such as "128, 64, 128", as '
+            "data.colours is exact."
+        )
+    return check_colour(f"data.label_mapping.{key}", [int(part) for part in match.groups()])
+
+
+def _written(pixel: int | Colour) -> str:
+    return str(pixel) if isinstance(pixel, int) else ", ".join(map(str, pixel))
 
 
 def _label(key: Any, name: Any, classes: Classes) -> int:

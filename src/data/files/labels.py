@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -27,14 +28,15 @@ class Labelling:
     Attributes:
         classes: of the labels.
         void: the value, or with `by_colour` the colour, of pixels without a class; None: there are none.
-        mapping: values that do not stand for themselves: value to label, or to `classes.void`.
+        mapping: values that do not stand for themselves: value to label, or to `classes.void`; with `by_colour`,
+            colours beside those of the classes.
         by_colour: pixels hold the colours of classes, not labels.
         stated: whether the colours of the classes are the config's own, and so those of palettes, too.
     """
 
     classes: Classes
     void: int | Colour | None
-    mapping: Mapping[int, int]
+    mapping: Mapping[int | Colour, int]
     by_colour: bool = False
     stated: bool = False
 
@@ -82,6 +84,7 @@ class Labelling:
     def _codes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The colours that stand for something, as ascending numbers, and the label of each."""
         owners = {_code(colour): label for label, colour in enumerate(self.classes.colours)}
+        owners |= {_code(pixel): label for pixel, label in self.mapping.items() if isinstance(pixel, tuple)}
         if isinstance(self.void, tuple):
             owners[_code(self.void)] = self.classes.void
         return np.array(sorted(owners)), np.array([owners[code] for code in sorted(owners)], dtype=np.int32)
@@ -94,8 +97,8 @@ class Labelling:
         if (strange := known[place] != codes).any():
             shares = _shares(codes[strange], codes.size)
             raise FileInputError(
-                f"{path} has colours of no class: {shares}; give them in data.classes or as data.void (a picture that "
-                "was resized or compressed has mixed colours: take the original)",
+                f"{path} has colours of no class: {shares}; give them in data.classes, data.label_mapping or as "
+                "data.void (a picture that was resized or compressed has mixed colours: take the original)",
                 kind="with colours of no class",
                 detail=shares,
             )
@@ -167,10 +170,11 @@ def _misplaced(
     """Values to the class whose colour the palette gives them, where this is not their own class.
 
     The colour of void is the one that the palette itself has at its value. Black is no evidence: it fills the rest of
-    palettes that have nothing to do with the classes.
+    palettes that have nothing to do with the classes. Nor is a colour that two classes share.
     """
     entries = [palette[k : k + 3] for k in range(0, len(palette) - 2, 3)]
-    owners = {bytes(colour): (label, label) for label, colour in enumerate(colours) if any(colour)}
+    alone = {colour for colour, count in Counter(colours).items() if count == 1 and any(colour)}
+    owners = {bytes(colour): (label, label) for label, colour in enumerate(colours) if colour in alone}
     if void is not None and void < len(entries) and any(entries[void]):
         owners.setdefault(entries[void], (void, labels[void]))
     found = ((value, owners.get(entry)) for value, entry in enumerate(entries))

@@ -1,13 +1,10 @@
-"""Download archives and unpack them: downloads resume and are verified, unpacking is complete or undone."""
+"""Download archives: downloads resume and are verified."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tarfile
-import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
@@ -16,20 +13,12 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from src.core.errors import InputError
 from src.core.files.alone import alone, check_may_make
 from src.data.sources.table import check_root
+from src.data.sources.unpacking import progress_bar, unpack
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt after a broken connection
 TIMEOUT = 30.0  # seconds to wait without receiving a byte
@@ -97,7 +86,7 @@ def fetch(url: str, path: Path, *, md5: str) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _progress(DownloadColumn(), TransferSpeedColumn()) as progress:
+        with progress_bar(DownloadColumn(), TransferSpeedColumn()) as progress:
             task = progress.add_task(path.name, total=None)
             _keep_trying(lambda: _continue(url, part, lambda done, of: progress.update(task, completed=done, total=of)))
         verify(part, md5=md5, delete=True)
@@ -118,35 +107,6 @@ def verify(path: Path, *, md5: str, delete: bool = False) -> None:
     if delete:
         path.unlink()
     raise InputError(f"{path} has MD5 {digest.hexdigest()}, expected {md5}: {remedy} to download it again")
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a tar archive (plain or compressed) into `folder`; each top-level entry appears complete or not at all.
-
-    Raises:
-        InputError: the archive is broken, a member leads out of the folder or is not a file, folder or link, or an
-            entry of the same name exists.
-    """
-    size = archive.stat().st_size  # bytes
-    try:
-        with (
-            tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as temporary,
-            archive.open("rb") as raw,
-            tarfile.open(fileobj=raw, mode="r:*") as tar,
-            _progress(DownloadColumn()) as progress,
-        ):
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # since 3.10.12 and 3.11.4
-            task = progress.add_task(f"unpacking {archive.name}", total=size)
-            for member in tar:
-                _refuse_unsafe(member, archive)
-                tar.extract(member, temporary)
-                progress.update(task, completed=raw.tell())
-            progress.update(task, completed=size)
-            _move(Path(temporary), folder)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise InputError(
-            f"{archive} cannot be unpacked into {folder} ({error}); check the file and the disk"
-        ) from error
 
 
 def _keep_trying(attempt: Callable[[], None]) -> None:
@@ -205,41 +165,6 @@ def _copy(source: IO[bytes], target: IO[bytes], show: Callable[[int], None]) -> 
         target.write(chunk)
         done += len(chunk)
         show(done)
-
-
-def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
-    """Raises InputError for a member that could lie, or point, outside the target folder.
-
-    If no name or link target is absolute or has `..`, no chain of links can leave the folder, either.
-    """
-    is_link = member.issym() or member.islnk()
-    paths = [PurePosixPath(member.name)] + ([PurePosixPath(member.linkname)] if is_link else [])
-    leaves = any(path.is_absolute() or ".." in path.parts for path in paths)
-    if leaves or not (member.isfile() or member.isdir() or is_link):
-        raise InputError(
-            f"{archive} has the member '{' -> '.join(map(str, paths))}', which leads out of the folder or is a device; "
-            f"nothing was unpacked, get the archive from the official address"
-        )
-
-
-def _move(source: Path, target: Path) -> None:
-    """Moves the entries of `source` into `target`; moves none if one of them exists there."""
-    entries = sorted(source.iterdir())
-    for entry in entries:
-        if (target / entry.name).exists():
-            raise InputError(
-                f"{target / entry.name} exists, but the data in it is incomplete; move it away and run again"
-            )
-    for entry in entries:
-        entry.rename(target / entry.name)
-
-
-def _progress(*columns: ProgressColumn) -> Progress:
-    """A progress bar on stderr, to keep it out of the command's output."""
-    console = Console(stderr=True, markup=False, emoji=False)
-    return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), *columns, TimeRemainingColumn(), console=console
-    )
 
 
 def _by_hand(url: str, path: Path, *, md5: str) -> str:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from src.core.errors import InputError
 from src.core.names import Table
 
-_HOMES = (f"src.data.sources.{name}" for name in ("folder", "voc", "sbd", "shapes.dataset"))
+_HOMES = (f"src.data.sources.{name}" for name in ("folder", "voc", "sbd", "shapes.dataset", "oxford_pets", "ade20k"))
 SOURCES: Table[Path] = Table("data.source", *_HOMES)
 """Functions of `root` and the options of `data.prepare`: find, download or make a data set, and return its folder."""
 
