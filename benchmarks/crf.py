@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -80,9 +81,9 @@ def evaluation(found: list[Scene], table: Table, console: Console, repeats: int)
     raw, normalized = model("krahenbuhl2011"), model("krahenbuhl2011", guidance="normalized")
     variants = {
         "raw": Variant(raw),
-        "raw_fill": Variant(raw, fusion.fill),
+        "raw_fill": Variant(raw, partial(fusion.fill, background=0)),
         "normalized": Variant(normalized),
-        "normalized_fill": Variant(normalized, fusion.fill),
+        "normalized_fill": Variant(normalized, partial(fusion.fill, background=0)),
     }
     torch.set_num_threads(THREADS)
 

@@ -8,7 +8,7 @@ import torch
 from src.crf.engines import TorchEngine, _AtOnce
 from src.evaluation.tasks import ScoringTask
 from src.models.inference import Inference
-from src.scoring.fusion import RULES
+from src.scoring.fusion import RULES, bound
 from src.scoring.scorer import VariantScorer
 from src.scoring.variants import Variant
 from tests import fake_cuda
@@ -44,7 +44,7 @@ def test_an_image_is_read_once_whatever_its_variants(real):
 def test_crfs_and_fusion_read_nothing_more_for_an_image(real, monkeypatch):
     """What they read is for a batch of up to 16 images: the range of the probabilities, two for each of two filters,
     and the labels of the model."""
-    variants = {"none": Variant(), "fill": Variant(model(), RULES["fill"])}
+    variants = {"none": Variant(), "fill": Variant(model(), bound("fill", {}, 0, "fill"))}
     variants["boundary"] = Variant(model(), partial(RULES["boundary"], radius=2))
     monkeypatch.setattr(TorchEngine, "_run", TorchEngine._run.__wrapped__)  # fake tensors know no inference mode
     for images in (1, 2):

@@ -44,7 +44,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
         *("results.json", "confusion.npz", "trimap.npz", "panels", "splits"),
     }
     checkpoint = torch.load(folder / "best.ckpt", weights_only=True)["seglab"]
-    assert checkpoint["config"]["backbone"]["name"] == "resnet18" and len(checkpoint["classes"]) == 21
+    assert checkpoint["config"]["backbone"]["name"] == "resnet18" and len(checkpoint["classes"]["names"]) == 21
     assert set(checkpoint["fingerprint"]) == {"train", "val"} and "torch" in checkpoint["versions"]
     matrices = np.load(folder / "confusion.npz")
     assert matrices["crf_raw_fill"].shape == (3, 21, 21) and len(matrices["ids"]) == 3
