@@ -4,7 +4,7 @@ from typing import Any
 
 from src.core.names import Table
 
-BACKBONES: Table[Any] = Table("backbone.kind", "src.models.backbones")
+BACKBONES: Table[Any] = Table("backbone.kind", "src.models.backbones", "src.models.sources.timm")
 """Functions of `output_stride` and the options in `conf/backbone` that make a `Backbone`."""
 
 HEADS: Table[Any] = Table("head.name", "src.models.deeplab")
