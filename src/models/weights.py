@@ -15,6 +15,7 @@ from src.core.files.alone import alone
 from src.models.checkpoint import check_state
 from src.models.deeplab import DeepLab
 from src.models.sources.files import read_state
+from src.models.sources.run import checkpoint_of, start_from
 
 State = dict[str, Tensor]
 LEFT_OUT = {True: ("aux_classifier",), False: ("fc", "classifier")}  # by `Backbone.has_trained_head`
@@ -38,13 +39,13 @@ def load(network: DeepLab, weights: str | None) -> Loaded:
 
     The weights of a classification network fill the backbone. Those of a DeepLabV3 fill the backbone and the head. If
     the network has another head, this head starts so that the network predicts the same as the DeepLabV3. The last
-    layer is filled only if the number of classes is the same. Mean and
+    layer is filled only if the number of classes is the same. A run of this project fills all that fits. Mean and
     standard deviation of the backbone become those of the weights.
 
     Args:
         network: as built, on the CPU.
         weights: a name from torchvision's enum of the network (`IMAGENET1K_V2`; downloaded, hash checked), the path
-            of a state dict in torchvision's layout, or None or "none"; for a backbone
+            of a state dict in torchvision's layout, a run folder or its checkpoint, or None or "none"; for a backbone
             of another library see its `find`.
 
     Raises:
@@ -52,6 +53,9 @@ def load(network: DeepLab, weights: str | None) -> Loaded:
     """
     if weights is None or weights.lower() == "none":
         return Loaded(frozenset(), "no pretrained weights; new: backbone, classifier")
+    if (run := checkpoint_of(weights)) is not None:
+        pretrained, summary = start_from(run, network)
+        return Loaded(pretrained, summary)
     head: State = {}
     if (found := network.backbone.find(weights)) is not None:
         body, source, left_out = found.state, found.source, found.left_out
