@@ -61,15 +61,20 @@ class TimmBackbone(Backbone):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """All features of (B, 3, H, W), each (B, `channels[i]`, H / `strides[i]`, W / `strides[i]`), rounded up."""
-        if self.multiple > 1:
-            height, width = images.shape[-2:]
-            images = F.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
-        found = self["timm"](images)
+        found = self["timm"](fill_up(images, self.multiple))
         return [one.permute(0, 3, 1, 2) for one in found] if self._channels_come_last else list(found)
 
     def find(self, weights: str) -> Found:
         """See `src.models.sources.timm_weights.find`."""
         return find(self, weights)
+
+
+def fill_up(images: Tensor, multiple: int) -> Tensor:
+    """Images (B, C, H, W) with zeros on the right and below, so that height and width are multiples of a number."""
+    height, width = images.shape[-2:]
+    if height % multiple == width % multiple == 0:
+        return images
+    return F.pad(images, (0, -width % multiple, 0, -height % multiple))
 
 
 @BACKBONES.add("timm")

@@ -18,7 +18,7 @@ from src.core.values import (
     parts,
     shown,
 )
-from src.models.tables import NETWORKS
+from src.models.tables import ARCHS, NETWORKS
 
 BACKBONE = parts(
     {"name": check_folder_name, "kind": check_text, "weights": either((None,), check_path)},
@@ -36,10 +36,21 @@ def check_parts(config: DictConfig) -> None:
         _check_timm(config.backbone)
     check_config(config.backbone, BACKBONE, "backbone")
     check_config(config.head, HEAD, "head")
+    if config.head.name == "smp":
+        _check_smp(config)
     models = NETWORKS.get(config.backbone.kind)
     if models is not None:
         check_choice("backbone.model", config.backbone.get("model"), models)
         check_choice("head.output_stride", config.head.output_stride, (8, 16))
+
+
+def _check_smp(config: DictConfig) -> None:
+    """Raise InputError if smp is missing, has no such network, or the network and the encoder do not fit."""
+    need("head.name=smp", "segmentation_models_pytorch")
+    if config.backbone.kind in NETWORKS:
+        raise InputError(f"head.name=smp: needs backbone=timm; {config.backbone.name} gives two features only.")
+    check_choice("head.arch", config.head.get("arch"), ARCHS)
+    check_choice("head.output_stride", config.head.output_stride, ARCHS[config.head.arch])
 
 
 def _check_timm(backbone: DictConfig) -> None:
