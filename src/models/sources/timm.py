@@ -18,7 +18,7 @@ from src.models.sources.timm_weights import find, rgb
 from src.models.tables import BACKBONES
 
 NEAR = 3  # names that an error message proposes
-_TRIED = 25  # near names that are looked at for it; each takes about 0.2 s
+_TRIED = 40  # near names that are looked at for it; each takes about 0.2 s
 _ODD = (97, 65)  # one more than a multiple of any stride
 
 
