@@ -29,6 +29,7 @@ from src.data.datasets import TrainSet
 from src.data.files.folder import ImageFolder
 from src.data.sources.voc import locate, voc_folder
 from src.data.transforms import Augment, ready
+from src.models.backbones import MEAN, STD
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))
 CROP = 513
@@ -81,7 +82,7 @@ def rate(batches: DataLoader, *, is_ours: bool) -> float:
     """Images per second of an epoch, what is left to do on the device included."""
     started, count = time.perf_counter(), 0
     for batch in batches:
-        count += len(ready(batch, channels_last=True)["image"] if is_ours else batch[0])
+        count += len(ready(batch, mean=MEAN, std=STD, channels_last=True)["image"] if is_ours else batch[0])
     return count / (time.perf_counter() - started)
 
 

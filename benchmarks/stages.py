@@ -18,7 +18,7 @@ from src.core.machine import keep_freed_memory
 from src.crf.engines import NumbaEngine, TorchEngine
 from src.data.sources.voc import voc_folder
 from src.data.transforms import ready
-from src.models.backbones import resnet
+from src.models.backbones import MEAN, STD, resnet
 from src.models.deeplab import DeepLabV3Plus
 from src.models.inference import PLAIN
 from src.scoring.scorer import VariantScorer
@@ -44,7 +44,12 @@ def overlap(progress: Progress, *, rounds: int = 5, images: int = 16) -> list[Ro
         keep_freed_memory()  # as the commands do
     found = scenes(images)
     inputs = [
-        ready({"rgb": torch.from_numpy(s.rgb)[None], "mask": s.target[None].byte()}, channels_last=True)["image"]
+        ready(
+            {"rgb": torch.from_numpy(s.rgb)[None], "mask": s.target[None].byte()},
+            mean=MEAN,
+            std=STD,
+            channels_last=True,
+        )["image"]
         for s in found
     ]
     network = DeepLabV3Plus(resnet("resnet50", output_stride=16, native_output_stride=8), 21).eval()

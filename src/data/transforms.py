@@ -16,42 +16,45 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from src.core.errors import InputError
-from src.crf.model import MEAN, STD
+from src.crf.model import MEAN
 from src.data.classes import Labels
 
 cv2.setNumThreads(0)  # the workers share the cores; and threads do not survive a fork
 
 Pixels = npt.NDArray[np.uint8]
-_FILL = [round(float(m) * 255) for m in MEAN]  # colour of a crop outside the image: nearly zero after normalisation
+_FILL = [round(float(m) * 255) for m in MEAN]  # ImageNet's mean: colour of a crop outside the image
 _TRIES = 10  # crops to draw until one has labels; then the last one is taken
 
 PROTOCOLS = {"voc": None, "squash224": 224}  # name: side of the square that images are squashed to
 
 
-def ready(batch: Mapping[str, Any], *, channels_last: bool) -> dict[str, Any]:
+def ready(
+    batch: Mapping[str, Any], *, mean: tuple[float, ...], std: tuple[float, ...], channels_last: bool
+) -> dict[str, Any]:
     """Turn a batch of samples into the input of a network and a loss.
 
     Args:
         batch: rgb (B, H, W, 3) uint8, mask (B, H, W) integers; other keys are kept.
+        mean: that the network wants, per channel, for pixels in 0..1.
+        std: the standard deviation that it wants.
         channels_last: memory format of the image.
 
     Returns:
-        The same plus image (B, 3, H, W) float32, normalised with ImageNet's mean and std; the mask is int64.
+        The same plus image (B, 3, H, W) float32, normalised; the mask is int64.
     """
     rgb = batch["rgb"]
     _, height, width, channels = rgb.shape
-    mean, std = (values.repeat(width) for values in _statistics(rgb.device))
+    means, stds = (_statistics(rgb.device, values).repeat(width) for values in (mean, std))
     rows = rgb.reshape(-1, height, width * channels).to(torch.float32)  # long rows: four times as fast as rows of three
-    image = rows.mul_(1 / 255).sub_(mean).div_(std).view(rgb.shape).permute(0, 3, 1, 2)
+    image = rows.mul_(1 / 255).sub_(means).div_(stds).view(rgb.shape).permute(0, 3, 1, 2)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return {**batch, "image": image.contiguous(memory_format=layout), "mask": batch["mask"].long()}
 
 
 @cache
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and standard deviation, (3,) each; copied to a device only once, as it waits for each copy."""
-    mean, std = (torch.tensor(values.tolist(), device=device) for values in (MEAN, STD))
-    return mean, std
+def _statistics(device: torch.device, values: tuple[float, ...]) -> Tensor:
+    """Means or deviations as a tensor; copied to a device only once, as it waits for each copy."""
+    return torch.tensor(values, device=device)
 
 
 class Augment:

@@ -67,7 +67,9 @@ def network(config: DictConfig) -> DeepLab:
 
 def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
     """The module that scores a checkpoint; its network is still to be filled."""
-    return ScoringTask(in_layout(network(config), machine), channels_last=machine.channels_last)
+    net = network(config)
+    statistics = {"mean": net.backbone.mean, "std": net.backbone.std}
+    return ScoringTask(in_layout(net, machine), **statistics, channels_last=machine.channels_last)
 
 
 def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:

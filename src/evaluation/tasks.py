@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from src.core.errors import InputError
 from src.data.transforms import ready
 from src.evaluation.logits import read_resized
+from src.models.backbones import Channels
+from src.models.checkpoint import normalization
 from src.models.deeplab import resize_logits
 from src.models.inference import PLAIN, mapped, probabilities
 from src.scoring.scorer import VariantScorer
@@ -23,6 +25,8 @@ class ScoringTask(pl.LightningModule):
 
     Args:
         network: (B, 3, H, W) to logits (B, C, h, w) at its own resolution.
+        mean: of the images that the network wants, per channel; a checkpoint that is filled in brings its own.
+        std: their standard deviation.
         channels_last: memory format of the images.
 
     Attributes:
@@ -30,9 +34,10 @@ class ScoringTask(pl.LightningModule):
         mapping: for each class of the network, that of the data, see `mapped`; None: they are the same.
     """
 
-    def __init__(self, network: nn.Module, *, channels_last: bool) -> None:
+    def __init__(self, network: nn.Module, *, mean: Channels, std: Channels, channels_last: bool) -> None:
         super().__init__()
         self.network = network
+        self.mean, self.std = mean, std
         self.channels_last = channels_last
         self.scorer: VariantScorer | None = None
         self.mapping: Sequence[int | None] | None = None
@@ -48,7 +53,11 @@ class ScoringTask(pl.LightningModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Make the network's input on the device, so that bytes are transferred, not floats."""
-        return ready(batch, channels_last=self.channels_last)
+        return ready(batch, mean=self.mean, std=self.std, channels_last=self.channels_last)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Mean and standard deviation belong to the weights, so they come from the checkpoint, too."""
+        self.mean, self.std = normalization(checkpoint["seglab"])
 
     def on_test_epoch_start(self) -> None:
         """Turn cuDNN's benchmark off: whole images differ in size."""

@@ -4,9 +4,10 @@ A new backbone needs a function here and a file in `conf/backbone`; another ResN
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import get_model, list_models
 from torchvision.models._utils import IntermediateLayerGetter
 
@@ -16,6 +17,28 @@ from src.models.tables import BACKBONES
 HEAD_PREFIX = "deeplabv3_"
 OUTPUT_STRIDES = (8, 16)
 ASPP_RATES = (12, 24, 36)  # torchvision's, at the native output stride
+Channels = tuple[float, float, float]  # red, green, blue; 1 is white
+MEAN: Channels = (0.485, 0.456, 0.406)  # ImageNet's, with which torchvision trained its weights
+STD: Channels = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Weights for a backbone, found by `Backbone.find`.
+
+    Attributes:
+        state: part of the backbone's `state_dict()`; what is not in it stays new.
+        source: what it is, where it comes from, and its licence, for messages.
+        left_out: modules in the source that the backbone has no use for.
+        mean: of the images that these weights want, per channel.
+        std: their standard deviation.
+    """
+
+    state: dict[str, Tensor]
+    source: str
+    left_out: list[str]
+    mean: Channels
+    std: Channels
 
 
 class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision has no types
@@ -24,11 +47,13 @@ class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision ha
     The children keep torchvision's names, so its state dicts load unchanged.
 
     Attributes:
-        model: torchvision's name of the network whose weights fit: `resnet50`, or `deeplabv3_resnet101` if the weights
-            include a trained DeepLabV3 head.
+        model: the library's name of the network whose weights fit: `resnet50`, or torchvision's `deeplabv3_resnet101`
+            if the weights include a trained DeepLabV3 head.
         low_channels: c.
         out_channels: C.
-        output_stride: OS, 8 or 16.
+        output_stride: OS: 8, 16, or, if the network can, 32.
+        mean: of the images that the network wants, per channel: it belongs to the weights.
+        std: their standard deviation.
         atrous_rates: dilations of the ASPP branches on `out`, in pixels of `out`: 12, 24, 36 at the native output
             stride, half of that at twice the stride. So their reach in image pixels stays the same.
     """
@@ -44,18 +69,25 @@ class Backbone(IntermediateLayerGetter):  # type: ignore[misc]  # torchvision ha
         out_channels: int,
         output_stride: int,
         native_output_stride: int,
+        mean: Channels = MEAN,
+        std: Channels = STD,
     ) -> None:
         super().__init__(body, {low: "low", out: "out"})
         self.model = model
         self.low_channels = low_channels
         self.out_channels = out_channels
         self.output_stride = output_stride
+        self.mean, self.std = mean, std
         self.atrous_rates = tuple(rate * native_output_stride // output_stride for rate in ASPP_RATES)
 
     @property
     def has_trained_head(self) -> bool:
         """Whether the fitting weights include a DeepLabV3 head. Depends only on the config, not on what is loaded."""
         return self.model.startswith(HEAD_PREFIX)
+
+    def find(self, weights: str) -> Found | None:
+        """The weights that a config names, of networks that are not torchvision's; None: look among torchvision's."""
+        return None
 
 
 @BACKBONES.add("resnet")

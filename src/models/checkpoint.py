@@ -18,6 +18,7 @@ from src.core.files.reading import check_regular
 from src.core.files.whole import replacing
 from src.core.values import check_mapping, check_plain, check_text, many, number, parts, shown, whole
 from src.data.classes import MOST
+from src.models.backbones import MEAN, STD, Channels
 
 NAMED = 4  # keys that an error message lists
 _READ = 10_000_000  # bytes of a pickle in which names of code are looked for
@@ -41,17 +42,20 @@ def _group(key: str, value: Any) -> None:
 
 
 _CLASSES = parts({"names": many(check_text, 2, MOST)}, more=True)
+_NORMALIZATION = parts({"mean": many(number(-1000, 1000), 3, 3), "std": many(number(1e-3, 1000), 3, 3)})
 _SCORED = {
-    "seglab": parts(
-        {"config": check_mapping, "classes": parts({"names": many(check_text, 2, MOST)}, more=True)}, more=True
-    ),
+    "seglab": parts({"config": check_mapping, "classes": _CLASSES}, {"normalization": _NORMALIZATION}, more=True),
     "state_dict": _tensors,
     "epoch": whole(0, 10**9),
     "global_step": whole(0, 10**18),
 }
 _RESUMED = {
     **_SCORED,
-    "seglab": parts({"config": check_mapping, "fingerprint": parts({"val": check_text}, more=True)}, more=True),
+    "seglab": parts(
+        {"config": check_mapping, "fingerprint": parts({"val": check_text}, more=True)},
+        {"normalization": _NORMALIZATION},
+        more=True,
+    ),
     "optimizer_states": many(parts({"state": check_mapping, "param_groups": many(_group, 1)}, more=True), 1, 1),
     "lr_schedulers": many(check_mapping, 0, 1),
     "loops": parts({"fit_loop": check_mapping}, more=True),
@@ -88,6 +92,17 @@ def load_checkpoint(path: Path, *, training: bool = False) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: was edited, or is of another version of this project: {error}") from error
     return content
+
+
+def normalization(seglab: Mapping[str, Any]) -> tuple[Channels, Channels]:
+    """Mean and standard deviation that a checkpoint's network wants; ImageNet's where it is older than this entry.
+
+    Args:
+        seglab: what a checkpoint holds under "seglab".
+    """
+    stored = seglab.get("normalization") or {"mean": MEAN, "std": STD}
+    mean, std = (tuple(float(value) for value in stored[key]) for key in ("mean", "std"))
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
 def check_weights(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
@@ -131,6 +146,14 @@ def misfits(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, opti
         for label, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         if keys
     )
+
+
+def check_state(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], complaint: str) -> None:
+    """Raise InputError, which begins with the complaint, unless names and shapes fit and all numbers are finite."""
+    if problems := misfits(found, expected, optional="num_batches_tracked"):  # it is missing in files before 2018
+        raise InputError(f"{complaint}; wrong keys: {problems}; choose the backbone it was trained with")
+    if bad := next((key for key, value in found.items() if not bool(value.isfinite().all())), None):
+        raise InputError(f"{complaint}; {bad} holds numbers that are not finite")
 
 
 def read_plain(path: Path) -> Any:

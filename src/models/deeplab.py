@@ -77,7 +77,9 @@ class DeepLabV3Plus(DeepLab):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) float, normalised, to logits (B, C, H/4, W/4), sizes rounded up."""
         features = self.backbone(images)
-        return cast(Tensor, self.classifier(features["low"], features["out"]))
+        logits = cast(Tensor, self.classifier(features["low"], features["out"]))
+        height, width = images.shape[-2:]
+        return logits[..., : -(-height // 4), : -(-width // 4)]  # some of timm's networks see a border around the image
 
     def adopt_head(self, head: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `DeepLab.adopt_head`."""

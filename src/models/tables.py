@@ -4,14 +4,23 @@ from typing import Any
 
 from src.core.names import Table
 
-BACKBONES: Table[Any] = Table("backbone.kind", "src.models.backbones")
+BACKBONES: Table[Any] = Table("backbone.kind", "src.models.backbones", "src.models.sources.timm")
 """Functions of `output_stride` and the options in `conf/backbone` that make a `Backbone`."""
 
-HEADS: Table[Any] = Table("head.name", "src.models.deeplab")
+HEADS: Table[Any] = Table("head.name", "src.models.deeplab", "src.models.sources.smp")
 """Functions or classes of `backbone` and `num_classes` that make a `DeepLab`."""
 
 LOSSES: Table[Any] = Table("loss.name", "src.models.losses")
 """Classes of the options in `conf/loss`: from logits (B, C, H, W), target (B, H, W) to `{"loss": scalar, ...}`."""
+
+ARCHS = {
+    **dict.fromkeys(("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN"), (32,)),
+    **dict.fromkeys(("UPerNet", "Segformer"), (8, 16, 32)),
+    **dict.fromkeys(("DeepLabV3", "DeepLabV3Plus"), (8, 16)),
+    "PAN": (16, 32),
+    "PSPNet": (8,),
+}
+"""Networks of segmentation_models.pytorch, each with the output strides of the encoder that it takes."""
 
 _ONE, _TWO = ("IMAGENET1K_V1",), ("IMAGENET1K_V1", "IMAGENET1K_V2")
 _COCO = ("COCO_WITH_VOC_LABELS_V1",)

@@ -1,6 +1,6 @@
 """Pretrained weights: where they come from, and which part of a network they fill."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -13,8 +13,10 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from src.core.errors import InputError
 from src.core.files.alone import alone
-from src.models.checkpoint import NAMED, misfits, read_plain
+from src.models.checkpoint import check_state
 from src.models.deeplab import DeepLab
+from src.models.sources.files import read_state
+from src.models.sources.run import checkpoint_of, start_from
 
 State = dict[str, Tensor]
 LEFT_OUT = {True: ("aux_classifier",), False: ("fc", "classifier")}  # by `Backbone.has_trained_head`
@@ -38,12 +40,14 @@ def load(network: DeepLab, weights: str | None, classes: Sequence[str]) -> Loade
 
     The weights of a classification network fill the backbone. Those of a DeepLabV3 fill the backbone and the head. If
     the network has another head, this head starts so that the network predicts the same as the DeepLabV3. The last
-    layer is filled only if the classes are those that the DeepLabV3 knows, in its order.
+    layer is filled only if the classes are those that the DeepLabV3 knows, in its order. A run of this project fills
+    all that fits. Mean and standard deviation of the backbone become those of the weights.
 
     Args:
         network: as built, on the CPU.
         weights: a name from torchvision's enum of the network (`IMAGENET1K_V2`; downloaded, hash checked), the path
-            of a state dict in torchvision's layout, or None or "none".
+            of a state dict in torchvision's layout, a run folder or its checkpoint, or None or "none"; for a backbone
+            of another library see its `find`.
         classes: names of the network's classes.
 
     Raises:
@@ -51,12 +55,20 @@ def load(network: DeepLab, weights: str | None, classes: Sequence[str]) -> Loade
     """
     if weights is None or weights.lower() == "none":
         return Loaded(frozenset(), "no pretrained weights; new: backbone, classifier")
-    state, source = _read(weights, network.backbone.model)
-    body, head, left_out = _split(state, network, source, classes)
+    if (run := checkpoint_of(weights)) is not None:
+        pretrained, summary = start_from(run, network, classes)
+        return Loaded(pretrained, summary)
+    head: State = {}
+    if (found := network.backbone.find(weights)) is not None:
+        body, source, left_out = found.state, found.source, found.left_out
+        network.backbone.mean, network.backbone.std = found.mean, found.std
+    else:
+        state, source = _read(weights, network.backbone.model)
+        body, head, left_out = _split(state, network, source, classes)
     filled = {f"backbone.{key}": value for key, value in body.items()}
     if head:
         filled |= {f"classifier.{key}": value for key, value in network.adopt_head(head).items()}
-    network.load_state_dict(filled, strict=False)  # `_split` has checked the keys; the summary names what stays new
+    network.load_state_dict(filled, strict=False)  # the keys are checked; the summary names what stays new
     parameters = [name for name, _ in network.named_parameters()]
     new = _modules([name for name in parameters if name not in filled], whole=not head)
     summary = f"{f'backbone and {network.adopts}' if head else 'backbone'} from {source}"
@@ -84,7 +96,7 @@ def _split(state: State, network: DeepLab, source: str, classes: Sequence[str]) 
         with torch.device("meta"):
             fitting = DeepLabHead(backbone.out_channels, len(last), backbone.atrous_rates)
         expected |= {f"classifier.{key}": value for key, value in fitting.state_dict().items()}
-    _check(kept, expected, f"{source} does not fit {backbone.model}")
+    check_state(kept, expected, f"{source} does not fit {backbone.model}")
     body = {key.removeprefix(prefix): kept[key] for key in kept if key.startswith(prefix)}
     head = {
         key.removeprefix("classifier."): kept[key] for key in kept if trained_head and key.startswith("classifier.")
@@ -101,13 +113,6 @@ def _knows(model: str, classes: Sequence[str]) -> bool:
     return any([name.strip("_") for name in names] == [*classes] for names in known)
 
 
-def _check(found: State, expected: State, complaint: str) -> None:
-    if problems := misfits(found, expected, optional="num_batches_tracked"):  # it is missing in files before 2018
-        raise InputError(f"{complaint}; wrong keys: {problems}; choose the backbone it was trained with")
-    if bad := next((key for key, value in found.items() if not bool(value.isfinite().all())), None):
-        raise InputError(f"{complaint}; {bad} holds numbers that are not finite")
-
-
 def _read(weights: str, model: str) -> tuple[State, str]:
     """The state dict, and its name for messages."""
     known = get_model_weights(model)
@@ -119,14 +124,14 @@ def _read(weights: str, model: str) -> tuple[State, str]:
     if not path.is_file():
         names = ", ".join(entry.name for entry in known)
         raise InputError(f"backbone.weights={weights}: no such file, and {model} offers {names} or none")
-    return _read_file(path), str(path)
+    return read_state(path), str(path)
 
 
 def _fetch(entry: Any) -> State:
     """The weights of a member of a torchvision enum, from torch's cache or the network."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     if path.is_file():
-        return _read_file(path)
+        return read_state(path)
     try:
         with alone(path.parent):
             state: State = entry.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
@@ -136,11 +141,3 @@ def _fetch(entry: Any) -> State:
             "or set backbone.weights=PATH, or backbone.weights=none"
         ) from error
     return state
-
-
-def _read_file(path: Path) -> State:
-    state = read_plain(path)
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        keys = f" but {', '.join(map(str, list(state)[:NAMED]))}" if isinstance(state, Mapping) else ""
-        raise InputError(f"{path} does not hold a state dict{keys}: save network.state_dict()")
-    return dict(state)

@@ -64,6 +64,8 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
         monitor=recipe.monitor,
         new_layers_lr_factor=recipe.new_layers_lr_factor,
         pretrained=loaded.pretrained,
+        mean=net.backbone.mean,
+        std=net.backbone.std,
         seed=config.seed,
         channels_last=machine.channels_last,
         compiled=config.trainer.compile,

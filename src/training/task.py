@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.evaluation.tasks import Batch, ScoringTask
+from src.models.backbones import Channels
 from src.models.batchnorm import average_buffers, freeze
 from src.models.deeplab import resize_logits
 from src.scoring.confusion import ConfusionMatrix
@@ -31,6 +32,8 @@ class SegmentationTask(ScoringTask):
         monitor: the metric that decides which epoch is best; scheduler, checkpoint and early stopping all use it.
         new_layers_lr_factor: learning rate of the new layers, relative to that of the pretrained ones.
         pretrained: names of the pretrained parameters.
+        mean: of the images that the network wants, per channel.
+        std: their standard deviation.
         channels_last: memory format of the images.
         compiled: run training steps through torch.compile; scoring never uses it, because its images differ in size.
         frozen_batchnorm: keep the statistics and parameters of pretrained BatchNorm unchanged.
@@ -50,13 +53,15 @@ class SegmentationTask(ScoringTask):
         monitor: str,
         new_layers_lr_factor: float,
         pretrained: frozenset[str],
+        mean: Channels,
+        std: Channels,
         channels_last: bool,
         compiled: bool,
         frozen_batchnorm: bool,
         seed: int,
         provenance: Mapping[str, Any],
     ) -> None:
-        super().__init__(network, channels_last=channels_last)
+        super().__init__(network, mean=mean, std=std, channels_last=channels_last)
         self.loss = loss
         self.classes = classes
         self.optimizer = optimizer
@@ -174,7 +179,7 @@ class SegmentationTask(ScoringTask):
 
         And this epoch's values of the training: a kill may come before they are in `metrics.csv`.
         """
-        checkpoint["seglab"] = self.provenance
+        checkpoint["seglab"] = {**self.provenance, "normalization": {"mean": list(self.mean), "std": list(self.std)}}
         found = self.trainer.callback_metrics.items()
         checkpoint["metrics"] = {key: value.item() for key, value in found if key.startswith(("train/", "time/"))}
 

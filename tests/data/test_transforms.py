@@ -7,6 +7,8 @@ from src.core.errors import InputError
 from src.data import transforms
 from src.data.transforms import Augment, evaluation_sample, ready
 
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
 STILL = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 
@@ -49,7 +51,7 @@ def test_augmentation_leaves_the_global_random_state_alone(coded):
 def test_beyond_the_image_the_mask_is_void_and_the_image_neutral(coded):
     sample = draw(augment(crop=100, scale=(1.0, 1.0), flip=0), *coded)
     assert (sample["mask"][48:] == 255).all() and (sample["mask"][:48, :64] != 255).all()
-    images = ready({"rgb": sample["rgb"][None], "mask": sample["mask"][None]}, channels_last=True)["image"]
+    images = ready({"rgb": sample["rgb"][None], "mask": sample["mask"][None]}, **IMAGENET, channels_last=True)["image"]
     assert images[0, :, 48:].abs().max() < 0.02
 
 
@@ -91,7 +93,7 @@ def picture(height=40, width=56):
 @pytest.mark.parametrize("layout", [True, False])
 def test_the_networks_input_is_torchvisions(layout):
     rgb, mask = torch.from_numpy(picture())[None], torch.full((1, 40, 56), 255, dtype=torch.uint8)
-    made = ready({"rgb": rgb, "mask": mask, "id": ["a"]}, channels_last=layout)
+    made = ready({"rgb": rgb, "mask": mask, "id": ["a"]}, **IMAGENET, channels_last=layout)
     expected = v2.functional.normalize(rgb[0].permute(2, 0, 1) / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     torch.testing.assert_close(made["image"][0], expected)
     assert made["image"].is_contiguous(memory_format=torch.channels_last if layout else torch.contiguous_format)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 from hydra import compose
@@ -88,11 +89,16 @@ def _trains(words):
 def _own(word):
     """Whether a word names something that the reader has to fill in, or a file of theirs."""
     key, _, value = word.partition("=")
-    return key in ("plugins", "hydra/launcher") or key.startswith("hydra.") or value.endswith((".yaml", ".yml"))
+    return key in ("plugins", "hydra/launcher") or key.startswith("hydra.") or value.endswith((".yaml", ".yml", ".pth"))
+
+
+EXTRAS = {"backbone=timm": "timm", "head=deeplabv3plus,smp": "segmentation_models_pytorch"}  # not installed everywhere
 
 
 def _composes(door, words, line):
     words = [word for word in words if not word.endswith("=NAME")]
+    if any(find_spec(module) is None for word, module in EXTRAS.items() if word in words):
+        return
     try:
         if door == "train":
             _trains(tuple(words))

@@ -29,11 +29,17 @@ GROUPS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/
 
 @pytest.mark.parametrize("choice", GROUPS, ids=str)
 def test_every_choice_composes_and_builds(choice):
-    tuned = ["+crf.tuned={guidance:raw,fusion:fill,options:{},ids:[]}"] if choice.name == "tuned" else []
-    own = ["data.classes=[a,b]", "data.val=20 %", "data.background=a"] if choice.name == "folder" else []
-    settled = config(f"{choice.parent}={choice.name}", *own, *(word.removeprefix("+") for word in tuned))
+    more = {
+        "tuned": ["crf.tuned={guidance:raw,fusion:fill,options:{},ids:[]}"],
+        "smp": ["backbone=timm"],
+        "folder": ["data.classes=[a,b]", "data.val=20 %", "data.background=a"],
+    }
+    settled = config(f"{choice.parent}={choice.name}", *more.get(choice.name, []))
+    for module in {"timm": ["timm"], "smp": ["timm", "segmentation_models_pytorch"]}.get(choice.name, []):
+        pytest.importorskip(module, reason=f"needs {module}")
     check_train(settled)
-    assert settled[str(choice.parent)].name == choice.name if choice.parent.name != "variants" else True
+    if choice.parent.name != "variants":
+        assert settled[str(choice.parent)].name == (settled.backbone.model if choice.name == "timm" else choice.name)
     build.variants(settled)
     Augment(**build.plain(settled.recipe.augment), void=255)
     optimizer = recipe.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])

@@ -1,0 +1,1 @@
+"""Networks and weights from elsewhere: timm, segmentation_models.pytorch, and the runs of this project."""
