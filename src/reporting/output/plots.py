@@ -120,7 +120,9 @@ def classes(table: Comparison) -> Figure | None:
     axes.set_yticks(range(len(rows)), [_text(table.label(row)) for row in rows])
     if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
         axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)
-    figure.colorbar(picture, ax=axes, label="change to baseline, points", fraction=0.03, pad=0.01)
+    figure.colorbar(
+        picture, ax=axes, label="points" if len(rows) < 6 else "change to baseline, points", fraction=0.03, pad=0.01
+    )
     return figure
 
 
