@@ -11,7 +11,7 @@ from src.models.checkpoint import check_weights, load_checkpoint
 
 GROUP = {"lr": 0.1, "params": [0, 1], "betas": (0.9, 0.99), "fused": True}
 GOOD = {
-    "seglab": {"config": {"seed": 0}, "classes": ["background", "cat"], "fingerprint": {"val": "abc"}},
+    "seglab": {"config": {"seed": 0}, "classes": {"names": ["background", "cat"]}, "fingerprint": {"val": "abc"}},
     "state_dict": {"weight": torch.zeros(2, 3)},
     "epoch": 0,
     "global_step": 2,

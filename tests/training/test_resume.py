@@ -195,7 +195,7 @@ def test_resume_null_starts_at_the_start(tmp_path):
     assert starting_point(asked, folder) == (None, ended)
     asked.resume = None
     assert starting_point(asked, folder) == (None, None)
-    folder.begin(asked)
+    folder.begin(asked, {})
     assert not folder.last.exists() and not folder.ending.exists()
 
 

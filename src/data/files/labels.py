@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.classes import Classes, Colour, Labels, label_type
+from src.data.classes import Classes, Colour, Labels, Pixels, label_type
 from src.data.files.decoding import FileInputError
 from src.data.files.stored import Stored, read_stored
 
 VALUES = 2**16  # a mask holds values from 0 to VALUES - 1
 _SHOWN = 12  # values or colours in a message
 _UNKNOWN = -1
+_NONE = 254  # in bytes
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,38 @@ class Labelling:
             raise FileInputError(f"{path} has {what}, but a mask has one whole number per pixel.", kind=_NOT_A_MASK)
         if values.dtype != np.uint8 and values.size and (int(values.max()) >= VALUES or int(values.min()) < 0):
             raise FileInputError(f"{path} has values outside 0..{VALUES - 1}; save it with 16 bits.", kind=_NOT_A_MASK)
+        is_small = values.dtype == np.uint8 and len(self.classes) <= _NONE
+        if is_small and (labels := self._of_bytes(values)) is not None:
+            return labels
         found = self.table[values.astype(np.intp) if values.dtype == bool else values]
         if values.size and int(found.min()) == _UNKNOWN:
             raise self._unknown(np.unique(values[found == _UNKNOWN]), np.unique(values), path)
         return np.asarray(found.astype(label_type(len(self.classes)), copy=False))
+
+    def _of_bytes(self, values: Pixels) -> Pixels | None:
+        """Labels of values of 8 bits, several times as fast as by `table`; None if a value stands for nothing."""
+        if self._bytes is None:  # each value stands for itself
+            strange = values >= len(self.classes)
+            labels = values
+        else:
+            labels = np.frombuffer(bytearray(values.tobytes().translate(self._bytes)), np.uint8).reshape(values.shape)
+            strange = labels == _NONE
+        if self._bytes is None and self.void is not None:
+            strange &= values != self.void
+        return None if strange.any() else labels
+
+    @cached_property
+    def _bytes(self) -> bytes | None:
+        """The label of each value of 8 bits, or `_NONE`; None if they are the values themselves."""
+        table = self.table[:256]
+        known = table != _UNKNOWN
+        if (table[known] == known.nonzero()[0]).all():
+            return None
+        return np.where(known, table, _NONE).astype(np.uint8).tobytes()
+
+    @cached_property
+    def _first(self) -> tuple[int, ...]:
+        return tuple(self.table[:256].tolist())
 
     @cached_property
     def table(self) -> NDArray[np.int32]:
@@ -143,7 +172,7 @@ class Labelling:
     def _check_palette(self, stored: Stored, path: Path) -> None:
         """Raise if the palette gives a value of the mask the colour of another class than its own."""
         void = self.void if isinstance(self.void, int) else None
-        suspects = _misplaced(stored.palette, self.classes.colours, tuple(self.table[:256].tolist()), void)
+        suspects = _misplaced(stored.palette, self.classes.colours, self._first, void)
         if not suspects:
             return
         used = np.bincount(stored.pixels.ravel(), minlength=256).nonzero()[0].tolist()

@@ -35,15 +35,20 @@ class Patterns:
 
     def path(self, image_id: str) -> Path:
         """The path of an id: the first one that exists, else the first one that could be."""
-        direct = [
-            self.root / f"{before}{image_id}{after}" for before, after in filter(None, map(_plain, self.patterns))
-        ]
+        direct = [self.root / f"{before}{image_id}{after}" for before, after in self._plain]
+        if len(direct) == len(self.patterns) == 1:
+            return direct[0]
         there = next((path for path in direct if path.is_file()), None)
         if there is None and len(direct) < len(self.patterns):
             there = self.found.get(image_id)
         if there is not None:
             return there
         return direct[0] if direct else self.root / re.sub(r"[*?]+", image_id, self.patterns[0].replace("**/", ""))
+
+    @cached_property
+    def _plain(self) -> list[tuple[str, str]]:
+        """Of the patterns in which the path of an id needs no search: what is before and after the id."""
+        return [parts for parts in map(_plain, self.patterns) if parts is not None]
 
     @cached_property
     def found(self) -> dict[str, Path]:

@@ -20,7 +20,7 @@ from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.data.classes import MOST, Colour
 from src.data.config import check_data
-from src.data.files.decoding import FileInputError, read_rgb
+from src.data.files.decoding import FileInputError, image_size, read_rgb
 from src.data.files.patterns import Patterns
 from src.data.files.splits import place
 from src.data.files.stored import Stored, read_stored
@@ -80,6 +80,7 @@ def propose(images: Path, masks: Path, beside: Path) -> str:
         )
     lines = [
         "# Proposed by python -m src.check from what lies in the folders; correct what it guessed wrongly.",
+        f"# The images are {_sizes([image for image, _ in paired.pairs[::step]])}.",
         f"root: {_text(os.path.relpath(paired.root, beside.resolve()))}",
         f"images: {_listed(paired.images)}  # {paired.reason}",
         f"masks: {_listed(paired.masks)}",
@@ -112,6 +113,14 @@ def data_config(config: DictConfig, console: Console) -> DictConfig:
     found = OmegaConf.create(completed("data", {str(key): value for key, value in content.items()}, path))
     check_data(found)
     return found
+
+
+def _sizes(images: list[Path]) -> str:
+    """'500 px wide and 281 to 375 px high'."""
+    sizes = np.array([image_size(path) for path in images])
+    ends = zip(sizes.min(0).tolist(), sizes.max(0).tolist(), strict=True)
+    width, height = (f"{least}" if least == most else f"{least} to {most}" for least, most in ends)
+    return f"{width} px wide and {height} px high"
 
 
 def _of_colours(seen: _Seen, masks: Path) -> list[str]:

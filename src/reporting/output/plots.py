@@ -114,11 +114,15 @@ def classes(table: Comparison) -> Figure | None:
         value, strong = values[:, seen][y, x], abs(change[:, seen][y, x]) > 0.65 * most
         text = "" if np.isnan(value) else f"{value:.0f}"
         axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if strong else "black")
-    axes.set_xticks(range(seen.sum()), [name for name, kept in zip(names, seen, strict=True) if kept], rotation=60)
+    axes.set_xticks(
+        range(seen.sum()), [_text(name) for name, kept in zip(names, seen, strict=True) if kept], rotation=60
+    )
     axes.set_yticks(range(len(rows)), [_text(table.label(row)) for row in rows])
     if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
         axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)
-    figure.colorbar(picture, ax=axes, label="change to baseline, points", fraction=0.03, pad=0.01)
+    figure.colorbar(
+        picture, ax=axes, label="points" if len(rows) < 6 else "change to baseline, points", fraction=0.03, pad=0.01
+    )
     return figure
 
 
