@@ -115,16 +115,21 @@ def class_mapping(
     Args:
         own: names of the network's classes.
         others: names of the data set's classes.
-        given: from names to names, or to None; classes that are not in it keep their name.
+        given: from names to names, or to None; classes that are not in it keep their name. None: nothing is said, which
+            is enough for the same names in another order.
         where: the network and the data, for the message.
 
     Raises:
         InputError: a name is unknown, or nothing is said of a class that the data set does not have.
     """
+    if given is None and set(own) == set(others):
+        given = {}  # in another order
     if given is None:
+        lost = [name for name in own if name not in others] or own
+        example = f"map_classes={{{lost[0]}: {others[0]}, ...}}"
         raise InputError(
             f"{where} have different classes: {differing_classes(own, others)}; say what becomes of each class of the "
-            "first with map_classes={sofa: background, ...}, where null means that it is never predicted."
+            f"first with {example}, where null means that it is never predicted."
         )
     for name, target in given.items():
         if name not in own:

@@ -118,17 +118,16 @@ def labelling_of(data: DictConfig) -> Labelling:
         twice = next(k for k, colour in enumerate(classes.colours) if classes.colours.count(colour) > 1)
         raise InputError(f"data.classes.{classes.names[twice]}: another class has the same colour.")
     void = content["void"]
+    if void is not None and isinstance(void, list) != by_colour:
+        wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
+        raise InputError(f"data.void={shown(void)}: must be {wanted}, or null.")
     if isinstance(void, list):
         void = check_colour("data.void", void)
         if void in classes.colours:
-            raise InputError(
-                f"data.void={[*void]}: is the colour of {classes.names[classes.colours.index(void)]}, too."
-            )
+            name = classes.names[classes.colours.index(void)]
+            raise InputError(f"data.void={[*void]}: is the colour of {name}, too; take {name} out of data.classes.")
     elif void is not None:
         whole(0, VALUES - 1)("data.void", void)
-    if void is not None and isinstance(void, tuple) != by_colour:
-        wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
-        raise InputError(f"data.void={shown(content['void'])}: must be {wanted}, or null.")
     mapping = _mapping(content["label_mapping"], classes, by_colour)
     if void is not None and mapping.get(void, classes.void) != classes.void:
         raise InputError(

@@ -1,8 +1,11 @@
 """The LightningDataModule over any folder of images and masks."""
 
+import atexit
 import hashlib
+import multiprocessing
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -204,12 +207,26 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _loading(self, batches: int) -> Mapping[str, Any]:
         """Options of a loader; more workers than batches would have nothing to do."""
         workers = min(self.workers, batches)
+        if workers > 0:
+            _end_workers_at_exit()
         return {
             "num_workers": workers,
             "pin_memory": self.pin_memory,
             "persistent_workers": workers > 0,
             "worker_init_fn": _leave_signals_alone,
         }
+
+
+@cache
+def _end_workers_at_exit() -> None:
+    """End workers that an error has left, when this process exits: Python would send SIGTERM, and wait for ever."""
+
+    def end() -> None:
+        for child in multiprocessing.active_children():
+            if child.daemon:
+                child.kill()
+
+    atexit.register(end)  # after Python's own, so that it runs before
 
 
 def _leave_signals_alone(worker: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import TINY, warm_run
+from tests.conftest import TINY, run, warm_run
 
 NETWORK = [word for word in TINY if not word.startswith("data")]
 COLOURS = np.array([[0, 0, 0], [128, 64, 128]], dtype=np.uint8)
@@ -145,3 +145,16 @@ def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes
     assert joined[:, 0, 0].sum() <= own[:, 0, 0].sum()  # two classes together win more pixels than each alone
     mixed = warm_run("report", "runs=runs/r,out", cwd=tmp_path, status=1)
     assert "different classes" in mixed.stderr
+
+
+def test_a_bad_mask_ends_the_command_and_its_workers(tmp_path):
+    """Python itself would wait for ever for a worker that ignores SIGTERM."""
+    made(tmp_path)
+    proposed(tmp_path)
+    for path in (tmp_path / "truth").glob("*.png"):
+        labels = np.array(Image.open(path))
+        labels[0, 0] = 77
+        Image.fromarray(labels).save(path)
+    words = ["data=my.yaml", *NETWORK, "variants=none", "panels=0", "trainer.workers=1"]
+    done = run("train", *words, cwd=tmp_path, status=1, timeout=300)
+    assert "_mask.png has labels 77, allowed are 0..1" in done.stderr and "Traceback" not in done.stderr

@@ -83,6 +83,15 @@ def read_rgb(path: Path, *, white: int | None = None) -> Pixels:
         return decoded(image, data, path, mode="RGB").astype(np.uint8, copy=False)
 
 
+def largest_value(path: Path) -> int:
+    """The largest value of an image with more than 8 bits per value; 255 for others."""
+    data = read_bytes(path)
+    with opened(data, path) as image:
+        if _bits(image, data) <= 8:
+            return 255
+    return int(_wide(data, path).max(initial=0))
+
+
 def orientation(path: Path) -> int:
     """EXIF's orientation of an image: 1 as stored, 5 to 8 turned by 90 degrees; 1 where there is none."""
     with opened(read_bytes(path), path) as image:
@@ -139,15 +148,27 @@ def _read_wide(data: bytes, path: Path, white: int | None) -> Pixels:
             "data.white=65535, or save it with 8 bits",
             kind="with more than 8 bits per value (data.white=65535 reads them)",
         )
+    found = _wide(data, path)
+    if (largest := int(found.max(initial=0))) > white:
+        raise FileInputError(
+            f"{path} has values up to {largest}, above data.white={white}; give the largest value of all images",
+            kind=f"with values above data.white={white}",
+            detail=f"up to {largest}",
+        )
+    colours = (
+        found[..., 2::-1] if found.ndim == 3 and found.shape[2] >= 3 else np.repeat(np.atleast_3d(found)[..., :1], 3, 2)
+    )
+    return np.ascontiguousarray(np.rint(colours.astype(np.float32) * (255 / white)).astype(np.uint8))
+
+
+def _wide(data: bytes, path: Path) -> NDArray[Any]:
+    """(H, W) or (H, W, channels), blue first, as stored."""
     import cv2  # imported here: it is slow to import, and few images are of this kind
 
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype.kind not in "ui":
         raise FileInputError(f"{path} has values that are not whole numbers of 16 bits; save it with 8 or 16 bits")
-    colours = (
-        found[..., 2::-1] if found.ndim == 3 and found.shape[2] >= 3 else np.repeat(np.atleast_3d(found)[..., :1], 3, 2)
-    )
-    return np.ascontiguousarray(np.rint(np.minimum(colours.astype(np.float32) * (255 / white), 255)).astype(np.uint8))
+    return np.asarray(found)
 
 
 def opened(data: bytes, path: Path) -> Image.Image:

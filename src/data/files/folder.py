@@ -63,20 +63,20 @@ class ImageFolder:
                 raise InputError(f"{patterns.key}={patterns}: fits no file below {self.path}; correct the pattern.")
         both = [image_id for image_id in images if image_id in masks]
         alone = [
-            f"{len(ids)} {what} ({', '.join(ids[:NAMED])}{', ...' if len(ids) > NAMED else ''})"
-            for ids, what in (
-                ([one for one in images if one not in masks], "images without a mask"),
-                ([one for one in masks if one not in images], "masks without an image"),
+            f"{len(ids)} {noun}{'s' * (len(ids) > 1)} {lacking} ({', '.join([*ids[:NAMED], *['...'] * (len(ids) > NAMED)])})"
+            for ids, noun, lacking in (
+                ([one for one in images if one not in masks], "image", "without a mask"),
+                ([one for one in masks if one not in images], "mask", "without an image"),
             )
             if ids
         ]
         if alone and not self.unpaired:
             raise InputError(
-                f"{self.path}: {' and '.join(alone)}; add or remove files, correct data.images or data.masks, or leave "
-                "them out with data.unpaired=ignore."
+                f"{' and '.join(alone)}, below {self.path}; add or remove files, correct data.images or data.masks, or "
+                "leave them out with data.unpaired=ignore."
             )
         if not both:
-            raise InputError(f"{self.path}: no image has a mask: {' and '.join(alone)}; correct the patterns.")
+            raise InputError(f"no image has a mask: {' and '.join(alone)}, below {self.path}; correct the patterns.")
         return both
 
     def image_path(self, image_id: str) -> Path:

@@ -143,7 +143,9 @@ class Labelling:
         else:
             names = {f"class{k}": list(_colour(int(found[place]))) for k, place in enumerate(order)}
             listed = ", ".join(f"{name}: {colour}" for name, colour in names.items())
-            way_out = f"name them in the config of the data, with `colours: exact`: `classes: {{{listed}}}`"
+            way_out = (
+                f"name them in the config of the data, with `colours: exact` and `void: null`: `classes: {{{listed}}}`"
+            )
         return FileInputError(
             f"{path} has colours, not labels: {_shares(codes, codes.size)}; {way_out}",
             kind="whose pixels are colours",
@@ -177,7 +179,7 @@ class Labelling:
             return
         used = np.bincount(stored.pixels.ravel(), minlength=256).nonzero()[0].tolist()
         for value in used:
-            if value in suspects:
+            if value in suspects and value not in self.mapping:  # what the config says of a value counts
                 other = suspects[value]
                 name = "void" if other == void else self.classes.names[other]
                 raise FileInputError(

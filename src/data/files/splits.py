@@ -84,6 +84,17 @@ class Splits:
         """The same splits without limits."""
         return replace(self, train=replace(self.train, limit=None), val=replace(self.val, limit=None))
 
+    def drawn(self) -> str:
+        """What the draw of a share has given, in words; empty if nothing is drawn."""
+        if not self.val.share:
+            return ""
+        val, everyone = self.listed("val"), [*self.listed("val"), *self.listed("train")]
+        groups = ""
+        if self.group:
+            groups = f", {len({*map(self._group_of, val)})} of {len({*map(self._group_of, everyone)})} groups"
+        share = f"{100 * len(val) / len(everyone):.0f} %"
+        return f"val: {self.val} drew {len(val)} of {len(everyone)} images ({share}){groups}"
+
     def fingerprint(self, split: str) -> str:
         """A hash of ids and file sizes; it shows whether two runs saw the same data."""
         return self.folder.fingerprint(self.ids(split))
@@ -102,8 +113,9 @@ class Splits:
             train = [image for image in train if image not in held]
         for split, ids in (("train", train), ("val", val)):
             if not ids:
+                groups = f" in {len({*map(self._group_of, pairs)})} groups" if self.group else ""
                 raise InputError(
-                    f"data.val={self.val}: of {len(pairs)} images {split} gets none; give another share, or ids."
+                    f"data.val={self.val}: of {len(pairs)} images{groups} {split} gets none; give other ids or a share."
                 )
         if shared := sorted(set(train) & set(val)):
             raise InputError(f"data.train and data.val have {len(shared)} images in common: {_some(shared)}.")

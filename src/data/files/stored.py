@@ -59,6 +59,7 @@ def read_stored(path: Path) -> Stored:
             f"{path} is a JPEG or a lossy WebP, whose compression makes labels that nobody drew; take the original "
             "mask, or draw it as PNG",
             kind="of a lossy format",
+            advice="their compression makes labels that nobody drew: take the original masks",
         )
     with opened(data, path) as image:
         pixels = decoded(image, data, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.data.classes import MOST, Colour
 from src.data.config import check_data
-from src.data.files.decoding import FileInputError, image_size, read_rgb
+from src.data.files.decoding import image_size, largest_value
 from src.data.files.patterns import Patterns
 from src.data.files.splits import place
 from src.data.files.stored import Stored, read_stored
@@ -30,6 +31,7 @@ _LOOKED_AT = 300  # masks, spread evenly
 _RARE = 5e-4  # share of pixels below which a colour is no class but the trace of a resize
 _COMMON = 0.9  # share of the masks in which the background is
 _VAL = 0.2  # share of the images
+_GROUP = r"(.+)[_-][^_-]*"  # what many call several images of one thing: patient7_slice3
 
 
 @dataclass
@@ -188,13 +190,12 @@ def _background_line(names: Mapping[int, str], background: int | None) -> list[s
 
 
 def _of_depth(paired: Pairing) -> list[str]:
-    try:
-        read_rgb(paired.pairs[0][0])
-    except FileInputError as error:
-        if "data.white" in str(error):
-            return ["white: 65535  # the images have 16 bits; give their largest value, 4095 if only 12 are used"]
-        raise
-    return []
+    looked_at = [image for image, _ in paired.pairs[:: max(1, len(paired.pairs) // 20)]]
+    largest = max(map(largest_value, looked_at))
+    if largest <= 255:
+        return []
+    white = next(white for white in (1023, 4095, 16383, 65535) if largest <= white)
+    return [f"white: {white}  # images of more than 8 bits; the largest value in {len(looked_at)} of them is {largest}"]
 
 
 def _of_splits(paired: Pairing) -> list[str]:
@@ -207,13 +208,17 @@ def _of_splits(paired: Pairing) -> list[str]:
         if train and val:
             return [f"train: {train}/*  # by the folders' names", f"val: {val}/*"]
     ids = list(Patterns(paired.root, paired.images, key="data.images").found)
-    if not 0 < sum(place(image) < _VAL for image in ids) < len(ids):
-        return [
-            f"val: {json.dumps(ids[:: round(1 / _VAL)])}  # each fifth: there are few images; all others are trained on"
-        ]
-    return [
-        f"val: {100 * _VAL:g} %  # drawn by a hash of the id, so that new images move none; all others are trained on"
-    ]
+    groups = {match.group(1) for image in ids if (match := re.match(_GROUP, image))}
+    found = []
+    if 2 <= len(groups) <= len(ids) / 2:
+        found.append(
+            f"# group: '{_GROUP}'  # {len(groups)} groups by their names: do their images show the same thing?"
+        )
+    if 0 < sum(place(image) < _VAL for image in ids) < len(ids):
+        drawn = "drawn by a hash of the id, so that new images move none; all others are trained on"
+        return [*found, f"val: {100 * _VAL:g} %  # {drawn}"]
+    fifth = json.dumps(ids[:: round(1 / _VAL)], ensure_ascii=False)
+    return [*found, f"val: {fifth}  # each fifth: there are few images; all others are trained on"]
 
 
 def _colour(code: int) -> Colour:

@@ -37,12 +37,14 @@ class Report:
         classes: of the labels.
         problems: one line each; empty if nothing is wrong.
         splits: split -> ids of its images.
+        counted: split -> number of its masks that can be read.
         pixels: split -> (C + 1,) int64 pixels per class, and of void, over the valid masks.
     """
 
     classes: Classes
     problems: list[str]
     splits: dict[str, list[str]]
+    counted: dict[str, int]
     pixels: dict[str, NDArray[np.int64]]
 
     @property
@@ -69,7 +71,9 @@ class Report:
         table = Table(title="share of labelled pixels", title_justify="left", box=None, pad_edge=False)
         table.add_column("class")
         for split, ids in self.splits.items():
-            table.add_column(f"{split}\n{len(ids):,} images", justify="right", no_wrap=True)
+            whole = self.counted[split] == len(ids)
+            counted = "" if whole else f"\n{self.counted[split]:,} counted"
+            table.add_column(f"{split}\n{_number(ids, 'image')}{counted}", justify="right", no_wrap=True)
             table.add_column("", width=BAR, no_wrap=True)
         for label, name in enumerate(self.classes.names):
             cells: list[Text] = []
@@ -117,8 +121,11 @@ def inspect(
     never = [name for name, count in zip(folder.classes.names, total[:-1], strict=True) if count == 0]
     if never and total.any():
         hint = _two_values(folder, total)
-        problems.append(f"{_some(never, 'class')} of data.classes never occur{'s' * (len(never) == 1)}{hint}")
-    return Report(folder.classes, problems, found, pixels)
+        where = "" if all(len(look.faults) == 0 for look in looks.values()) else " in the masks that can be read"
+        verb = f"never occur{'s' * (len(never) == 1)}"
+        problems.append(f"{_some(never, 'class')} of data.classes {verb}{where}{hint}")
+    counted = {split: look.counted for split, look in looks.items()}
+    return Report(folder.classes, problems, found, counted, pixels)
 
 
 def _listed(splits: Mapping[str, Callable[[], list[str]]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -145,6 +152,7 @@ class _Look:
     """What was found in a split: pixels per class and void; per kind of fault the bad files and a way out; hashes."""
 
     pixels: NDArray[np.int64]
+    counted: int = 0
     faults: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     advice: dict[str, str] = field(default_factory=dict)
     hashes: dict[bytes, str] = field(default_factory=dict)
@@ -158,6 +166,7 @@ def _read_all(folder: ImageFolder, ids: list[str], *, split: str) -> _Look:
         tracked = track(results, description=f"reading {split}", total=len(ids), console=console)
         for image_id, (found, wrong, digest) in zip(ids, tracked, strict=True):
             look.pixels += found
+            look.counted += bool(found.any())
             if digest:
                 look.hashes[digest] = image_id
             for fault, example, advice in wrong:
@@ -184,7 +193,8 @@ def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[t
             return read()
         except FileInputError as error:
             detail = f" ({error.detail})" if error.detail else ""
-            faults.append((error.kind, f"{path.parent.name}/{path.name}{detail}", error.advice))
+            inside = path.relative_to(folder.path) if path.is_relative_to(folder.path) else path
+            faults.append((error.kind, f"{inside}{detail}", error.advice))
             return None
 
     size = len(folder.classes)
@@ -197,6 +207,10 @@ def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[t
     if image is not None:
         tried(lambda: folder.check_sizes(image_id, image, mask), mask_path)
     return np.bincount(np.minimum(mask, size).ravel(), minlength=size + 1), faults, digest
+
+
+def _number(ids: list[str], noun: str) -> str:
+    return f"{len(ids):,} {noun}{'s' * (len(ids) != 1)}"
 
 
 def _some(examples: Iterable[str], noun: str) -> str:
