@@ -100,7 +100,7 @@ def completed(group: str, content: dict[str, Any], path: Path) -> dict[str, Any]
         content = {"name": path.stem, **content}
     if group in _BASES and "defaults" not in content:
         base = read_mapping(CONF / group / f"{_BASES[group]}.yaml", group)
-        content = {**base, **content, "root": str(path.parent / str(content.get("root", ".")))}
+        content = {**base, **content, "root": str(path.parent / Path(str(content.get("root", "."))).expanduser())}
     return content
 
 

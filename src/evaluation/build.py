@@ -67,7 +67,9 @@ def network(config: DictConfig) -> DeepLab:
 
 def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
     """The module that scores a checkpoint; its network is still to be filled."""
-    return ScoringTask(in_layout(network(config), machine), channels_last=machine.channels_last)
+    return ScoringTask(
+        in_layout(network(config), machine), classes=classes_of(config.data).names, channels_last=machine.channels_last
+    )
 
 
 def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:

@@ -42,16 +42,16 @@ def _group(key: str, value: Any) -> None:
 
 _CLASSES = parts({"names": many(check_text, 2, MOST)}, more=True)
 _SCORED = {
-    "seglab": parts(
-        {"config": check_mapping, "classes": parts({"names": many(check_text, 2, MOST)}, more=True)}, more=True
-    ),
+    "seglab": parts({"config": check_mapping, "classes": _CLASSES}, more=True),
     "state_dict": _tensors,
     "epoch": whole(0, 10**9),
     "global_step": whole(0, 10**18),
 }
 _RESUMED = {
     **_SCORED,
-    "seglab": parts({"config": check_mapping, "fingerprint": parts({"val": check_text}, more=True)}, more=True),
+    "seglab": parts(
+        {"config": check_mapping, "classes": _CLASSES, "fingerprint": parts({"val": check_text}, more=True)}, more=True
+    ),
     "optimizer_states": many(parts({"state": check_mapping, "param_groups": many(_group, 1)}, more=True), 1, 1),
     "lr_schedulers": many(check_mapping, 0, 1),
     "loops": parts({"fit_loop": check_mapping}, more=True),

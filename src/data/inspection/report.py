@@ -21,7 +21,7 @@ from rich.text import Text
 from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.data.classes import Classes
-from src.data.files.decoding import FileInputError
+from src.data.files.decoding import FileInputError, orientation
 from src.data.files.folder import ImageFolder
 
 SHOWN = 10  # examples listed per problem
@@ -38,6 +38,7 @@ class Report:
         problems: one line each; empty if nothing is wrong.
         splits: split -> ids of its images.
         counted: split -> number of its masks that can be read.
+        turned: split -> number of images that an EXIF flag turns or mirrors.
         pixels: split -> (C + 1,) int64 pixels per class, and of void, over the valid masks.
     """
 
@@ -45,6 +46,7 @@ class Report:
     problems: list[str]
     splits: dict[str, list[str]]
     counted: dict[str, int]
+    turned: dict[str, int]
     pixels: dict[str, NDArray[np.int64]]
 
     @property
@@ -60,7 +62,11 @@ class Report:
     def render(self) -> RenderableType:
         """The table of shares and the list of problems, for a terminal of 80 columns and up."""
         findings = [Text.assemble(("✗ ", "bold red"), printable(problem)) for problem in self.problems]
-        table = [self._table()] if any(self.splits.values()) else []
+        table: list[RenderableType] = [self._table()] if any(self.splits.values()) else []
+        if any(self.turned.values()):
+            numbers = ", ".join(f"{count} of {split}" for split, count in self.turned.items() if count)
+            flags = f"An EXIF flag turns or mirrors some images ({numbers}); their pixels are read as they are stored."
+            table.append(Text(flags, style="yellow"))
         return Group(*table, *(findings or [Text("✓ no problems found", style="green")]))
 
     def _table(self) -> Table:
@@ -125,7 +131,8 @@ def inspect(
         verb = f"never occur{'s' * (len(never) == 1)}"
         problems.append(f"{_some(never, 'class')} of data.classes {verb}{where}{hint}")
     counted = {split: look.counted for split, look in looks.items()}
-    return Report(folder.classes, problems, found, counted, pixels)
+    turned = {split: look.turned for split, look in looks.items()}
+    return Report(folder.classes, problems, found, counted, turned, pixels)
 
 
 def _listed(splits: Mapping[str, Callable[[], list[str]]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -153,6 +160,7 @@ class _Look:
 
     pixels: NDArray[np.int64]
     counted: int = 0
+    turned: int = 0
     faults: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     advice: dict[str, str] = field(default_factory=dict)
     hashes: dict[bytes, str] = field(default_factory=dict)
@@ -164,8 +172,9 @@ def _read_all(folder: ImageFolder, ids: list[str], *, split: str) -> _Look:
         results = pool.map(lambda image_id: _look(folder, image_id), ids)
         console = Console(stderr=True, markup=False, emoji=False)
         tracked = track(results, description=f"reading {split}", total=len(ids), console=console)
-        for image_id, (found, wrong, digest) in zip(ids, tracked, strict=True):
+        for image_id, (found, wrong, digest, is_turned) in zip(ids, tracked, strict=True):
             look.pixels += found
+            look.turned += is_turned
             look.counted += bool(found.any())
             if digest:
                 look.hashes[digest] = image_id
@@ -181,10 +190,11 @@ def _twins(one: _Look, other: _Look) -> list[str]:
     return [f"{first} = {second}" for first, second in both if first != second]
 
 
-def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str, str]], bytes]:
-    """For one image and its mask: pixels per class and void, faults as (fault, example, advice), a hash of the pixels.
+def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str, str]], bytes, bool]:
+    """For one image and its mask: pixels per class and void, faults as (fault, example, advice), and two facts.
 
-    A fault is what a training would raise: the same functions read the files.
+    They are a hash of the image's pixels, and whether an EXIF flag turns it. A fault is what a training would raise:
+    the same functions read the files.
     """
     faults: list[tuple[str, str, str]] = []
 
@@ -202,11 +212,12 @@ def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[t
     image = tried(lambda: folder.read_image(image_id), folder.image_path(image_id))
     mask = tried(lambda: folder.read_mask(image_id), mask_path)
     digest = b"" if image is None else hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+    is_turned = image is not None and orientation(folder.image_path(image_id)) != 1
     if mask is None:
-        return np.zeros(size + 1, dtype=np.int64), faults, digest
+        return np.zeros(size + 1, dtype=np.int64), faults, digest, is_turned
     if image is not None:
         tried(lambda: folder.check_sizes(image_id, image, mask), mask_path)
-    return np.bincount(np.minimum(mask, size).ravel(), minlength=size + 1), faults, digest
+    return np.bincount(np.minimum(mask, size).ravel(), minlength=size + 1), faults, digest, is_turned
 
 
 def _number(ids: list[str], noun: str) -> str:
