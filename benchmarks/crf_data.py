@@ -34,7 +34,7 @@ def scenes(count: int) -> list[Scene]:
     for name in voc.ids("val")[:count]:
         rgb, mask = voc.read_pair(name)
         target = torch.from_numpy(mask).long()
-        logits = read_resized(SAMPLE / "logits_espnetv2", name, target, 21)
+        logits = read_resized(SAMPLE / "logits_espnetv2", name, target, voc.classes.names)
         found.append(Scene(name, logits, logits.softmax(0).numpy(), rgb, target))
     return found
 

@@ -25,6 +25,8 @@ def main(config: DictConfig) -> None:
     console.print(f"checking {data.name} in {splits.folder.path}", soft_wrap=True)
     report = inspect(splits.folder, {name: partial(splits.ids, name) for name in ("train", "val")}, data.expected)
     console.print(report.render())
+    if report.splits["val"] and (drawn := splits.drawn()):
+        console.print(drawn, soft_wrap=True)
     if config.sheet is not None and draw_sheet(splits.folder, report.splits, Path(config.sheet)):
         console.print(f"images with their masks: {config.sheet}", soft_wrap=True)
     if report.problems:

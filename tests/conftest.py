@@ -123,6 +123,8 @@ def scenes(sample):
 
     def read(name):
         rgb, mask = voc.read_pair(name)
-        return read_resized(folder / "logits_espnetv2", name, torch.from_numpy(mask), 21).softmax(0).numpy(), rgb
+        return read_resized(folder / "logits_espnetv2", name, torch.from_numpy(mask), voc.classes.names).softmax(
+            0
+        ).numpy(), rgb
 
     return {name: (lambda name=name: read(name)) for name in voc.ids("val")}

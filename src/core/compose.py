@@ -17,7 +17,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from src.core.errors import InputError
 from src.core.files.reading import read_yaml
@@ -100,7 +100,7 @@ def completed(group: str, content: dict[str, Any], path: Path) -> dict[str, Any]
         content = {"name": path.stem, **content}
     if group in _BASES and "defaults" not in content:
         base = read_mapping(CONF / group / f"{_BASES[group]}.yaml", group)
-        content = {**base, **content, "root": str(path.parent / str(content.get("root", ".")))}
+        content = {**base, **content, "root": str(path.parent / Path(str(content.get("root", "."))).expanduser())}
     return content
 
 
@@ -121,7 +121,7 @@ def read_mapping(path: Path, where: str) -> dict[str, Any]:
     except InputError:
         raise
     except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        reason = error.strerror if isinstance(error, OSError) else _in_words(error)
         raise InputError(f"{path}: cannot be read as YAML ({reason}).") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a YAML file with `key: value` lines.")
@@ -130,6 +130,14 @@ def read_mapping(path: Path, where: str) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return {str(key): value for key, value in content.items()}
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with a YAML file, and in which line."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark is not None:
+        hint = "; a backslash needs single quotes" if "escape" in error.problem else ""
+        return f"line {error.problem_mark.line + 1}: {error.problem}{hint}"
+    return str(error).partition("\n")[0]
 
 
 def plain(content: Any, source: Path) -> DictConfig:

@@ -1,1 +1,1 @@
-"""Data sets in the PASCAL VOC layout: where they come from, how they are read, augmented and served."""
+"""Data sets: where they come from, how images and masks are read, split, augmented and served."""

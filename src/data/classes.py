@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.core.errors import InputError
+from src.core.values import shown
 
 MOST = 1000  # classes
 Pixels = NDArray[np.uint8]
@@ -115,16 +116,21 @@ def class_mapping(
     Args:
         own: names of the network's classes.
         others: names of the data set's classes.
-        given: from names to names, or to None; classes that are not in it keep their name.
+        given: from names to names, or to None; classes that are not in it keep their name. None: nothing is said, which
+            is enough for the same names in another order.
         where: the network and the data, for the message.
 
     Raises:
         InputError: a name is unknown, or nothing is said of a class that the data set does not have.
     """
+    if given is None and set(own) == set(others):
+        given = {}  # in another order
     if given is None:
+        lost = [name for name in own if name not in others] or own
+        example = f"map_classes={{{lost[0]}: {others[0]}, ...}}"
         raise InputError(
             f"{where} have different classes: {differing_classes(own, others)}; say what becomes of each class of the "
-            "first with map_classes={sofa: background, ...}, where null means that it is never predicted."
+            f"first with {example}, where null means that it is never predicted."
         )
     for name, target in given.items():
         if name not in own:
@@ -155,21 +161,23 @@ def read_classes(content: Any, background: Any) -> tuple[Classes, bool]:
     """
     key = "data.classes"
     if not isinstance(content, Mapping | list | tuple):
-        raise InputError(f"{key}={content}: must be a list of names, or names with colours: {{road: [128, 64, 128]}}.")
+        raise InputError(
+            f"{key}={shown(content)}: must be a list of names, or names with colours: {{road: [128, 64, 128]}}."
+        )
     names = [*content]
     if not 2 <= len(names) <= MOST:
         raise InputError(f"{key}: has {len(names)} names, but a data set has from 2 to {MOST} classes.")
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
             raise InputError(
-                f"{key}: {name!r} is not a name; give a short text, in quotes if it is a number or yes/no."
+                f"{key}: {shown(name)} is not a name; give a short text, in quotes if it is a number or yes/no."
             )
         if name == "void":
             raise InputError(f"{key}: void is no class; data.void says which value or colour of the masks it has.")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"{key}: {twice} is there twice.")
     if background is not None and background not in names:
-        raise InputError(f"data.background={background}: is none of data.classes; give one of them, or null.")
+        raise InputError(f"data.background={shown(background)}: is none of data.classes; give one of them, or null.")
     if not isinstance(content, Mapping):
         return Classes.named(names, background=background), False
     colours = [check_colour(f"{key}.{name}", content[name]) for name in names]
@@ -180,6 +188,6 @@ def check_colour(key: str, value: Any) -> Colour:
     """The colour that a config holds; raises InputError unless it is three whole numbers from 0 to 255."""
     is_list = isinstance(value, list | tuple) and len(value) == 3
     if not is_list or not all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value):
-        raise InputError(f"{key}={value}: must be a colour [R, G, B], each a whole number from 0 to 255.")
+        raise InputError(f"{key}={shown(value)}: must be a colour [R, G, B], each a whole number from 0 to 255.")
     red, green, blue = value
     return red, green, blue

@@ -32,6 +32,7 @@ from src.data.files.patterns import Patterns, check_pattern
 from src.data.files.splits import SHARE, Rule, Splits
 
 UNPAIRED = ("error", "ignore")
+_REPEATS = 5  # * + { in an expression
 COLOUR = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")  # a colour as a text
 
 
@@ -60,6 +61,11 @@ def _training(key: str, value: Any) -> None:
 
 def _expression(key: str, value: Any) -> None:
     check_text(key, value)
+    if re.search(r"\)[*+{]", value) or len(re.findall(r"[*+{]", value)) > _REPEATS:
+        raise InputError(
+            f"{key}={shown(value)}: a bracket must not be repeated, and at most {_REPEATS} things may be, or matching "
+            "could take for ever."
+        )
     try:
         re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
@@ -118,17 +124,16 @@ def labelling_of(data: DictConfig) -> Labelling:
         twice = next(k for k, colour in enumerate(classes.colours) if classes.colours.count(colour) > 1)
         raise InputError(f"data.classes.{classes.names[twice]}: another class has the same colour.")
     void = content["void"]
+    if void is not None and isinstance(void, list) != by_colour:
+        wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
+        raise InputError(f"data.void={shown(void)}: must be {wanted}, or null.")
     if isinstance(void, list):
         void = check_colour("data.void", void)
         if void in classes.colours:
-            raise InputError(
-                f"data.void={[*void]}: is the colour of {classes.names[classes.colours.index(void)]}, too."
-            )
+            name = classes.names[classes.colours.index(void)]
+            raise InputError(f"data.void={[*void]}: is the colour of {name}, too; take {name} out of data.classes.")
     elif void is not None:
         whole(0, VALUES - 1)("data.void", void)
-    if void is not None and isinstance(void, tuple) != by_colour:
-        wanted = "a colour [R, G, B], as masks hold colours" if by_colour else "a value, as masks hold values"
-        raise InputError(f"data.void={shown(content['void'])}: must be {wanted}, or null.")
     mapping = _mapping(content["label_mapping"], classes, by_colour)
     if void is not None and mapping.get(void, classes.void) != classes.void:
         raise InputError(
@@ -136,8 +141,8 @@ def labelling_of(data: DictConfig) -> Labelling:
         )
     if isinstance(void, int) and void < len(classes) and not mapping:
         raise InputError(
-            f"data.void={void}: is the label of {classes.names[void]}, too; if labels begin after it, give "
-            "data.label_mapping."
+            f"data.void={void}: is the label of {classes.names[void]}, too; if the labels begin after it, give all of "
+            "them in data.label_mapping."
         )
     return Labelling(classes, void, mapping, by_colour, stated)
 

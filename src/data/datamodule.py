@@ -1,8 +1,11 @@
 """The LightningDataModule over any folder of images and masks."""
 
+import atexit
 import hashlib
+import multiprocessing
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,11 +119,16 @@ class SegmentationDataModule(pl.LightningDataModule):
         return self.folder.fingerprint(ids)
 
     def origin(self, image_id: str) -> str:
-        """16 hex digits that are equal for equal inputs of a network: a hash of the image's file and the protocol."""
+        """16 hex digits, equal for equal inputs of a network: a hash of the image's file, white and protocol."""
         if image_id not in self.origins:
             content = self.folder.image_path(image_id).read_bytes()
-            self.origins[image_id] = hashlib.sha256(self.protocol.encode() + content).hexdigest()[:16]
+            self.origins[image_id] = hashlib.sha256(self._reading().encode() + content).hexdigest()[:16]
         return self.origins[image_id]
+
+    def _reading(self) -> str:
+        """What decides, beside an image's file, which pixels the network gets."""
+        white = self.folder.white
+        return self.protocol if white is None else f"{self.protocol} {white}"
 
     def remember(self) -> str:
         """Keep decoded images from now on, if wanted and possible; returns a message about it."""
@@ -204,12 +212,27 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _loading(self, batches: int) -> Mapping[str, Any]:
         """Options of a loader; more workers than batches would have nothing to do."""
         workers = min(self.workers, batches)
+        if workers > 0:
+            _end_workers_at_exit()
         return {
             "num_workers": workers,
             "pin_memory": self.pin_memory,
             "persistent_workers": workers > 0,
             "worker_init_fn": _leave_signals_alone,
         }
+
+
+@cache
+def _end_workers_at_exit() -> None:
+    """End workers that an error has left, when this process exits: Python would send SIGTERM, and wait for ever."""
+
+    def end() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would complain
+        for child in multiprocessing.active_children():
+            if child.daemon:
+                child.kill()
+
+    atexit.register(end)  # after Python's own, so that it runs before
 
 
 def _leave_signals_alone(worker: int) -> None:

@@ -69,7 +69,8 @@ def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
     """The module that scores a checkpoint; its network is still to be filled."""
     net = network(config)
     statistics = {"mean": net.backbone.mean, "std": net.backbone.std}
-    return ScoringTask(in_layout(net, machine), **statistics, channels_last=machine.channels_last)
+    names = classes_of(config.data).names
+    return ScoringTask(in_layout(net, machine), classes=names, **statistics, channels_last=machine.channels_last)
 
 
 def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from src.core.errors import InputError
 from src.core.files.whole import check_room, in_bytes, replacing
+from src.data.classes import differing_classes
 from src.data.datamodule import SegmentationDataModule
 from src.models.deeplab import resize_logits
 
@@ -21,12 +22,12 @@ _OTHER_IMAGES = "the logits are of another image of this name, or of another pro
 SOURCE = "source.sha256"  # hash of the checkpoint that the logits come from
 
 
-def read_logits(path: Path, num_classes: int, origin: str | None = None) -> Tensor:
+def read_logits(path: Path, classes: Sequence[str], origin: str | None = None) -> Tensor:
     """The array `logits` of an npz file, (C, h, w) finite, as float32.
 
     Args:
         path: of the file.
-        num_classes: C.
+        classes: names of the C classes; files of other programs have none, and are believed.
         origin: of the image that they should be of, see `SegmentationDataModule.origin`; files of other programs have
             none, and are believed.
 
@@ -36,6 +37,7 @@ def read_logits(path: Path, num_classes: int, origin: str | None = None) -> Tens
     try:
         with np.load(path, allow_pickle=False) as file:
             found = str(file["origin"]) if "origin" in file else None
+            names = file["classes"].tolist() if "classes" in file else None
             logits = file["logits"].astype(np.float32)
     except FileNotFoundError:
         raise InputError(f"{path}: missing; every image needs its logits (data.val_list chooses the images).") from None
@@ -45,16 +47,20 @@ def read_logits(path: Path, num_classes: int, origin: str | None = None) -> Tens
         raise InputError(f"{path}: cannot be read as an npz file ({error}).") from error
     if origin is not None and found is not None and found != origin:
         raise InputError(f"{path}: {_OTHER_IMAGES}.")
-    if logits.ndim != 3 or len(logits) != num_classes or 0 in logits.shape or not np.isfinite(logits).all():
+    if names is not None and (differ := differing_classes([str(name) for name in names], classes)):
+        raise InputError(f"{path}: the logits are of other classes than the data ({differ}).")
+    if logits.ndim != 3 or len(logits) != len(classes) or 0 in logits.shape or not np.isfinite(logits).all():
         raise InputError(
-            f"{path}: logits must be finite and ({num_classes}, h, w), one layer per class of data; got {logits.shape}."
+            f"{path}: logits must be finite and ({len(classes)}, h, w), a layer per class of data; got {logits.shape}."
         )
     return torch.from_numpy(logits)
 
 
-def read_resized(folder: Path, image_id: str, like: Tensor, num_classes: int, origin: str | None = None) -> Tensor:
+def read_resized(
+    folder: Path, image_id: str, like: Tensor, classes: Sequence[str], origin: str | None = None
+) -> Tensor:
     """Logits (C, H, W) of an image from `folder/ID.npz`, at the size of `like` (..., H, W); see `read_logits`."""
-    found = read_logits(folder / f"{image_id}.npz", num_classes, origin)
+    found = read_logits(folder / f"{image_id}.npz", classes, origin)
     return resize_logits(found[None], (like.shape[-2], like.shape[-1]))[0]
 
 
@@ -75,7 +81,7 @@ def _origin(path: Path) -> str | None:
 class LogitsWriter(BasePredictionWriter):
     """Writes `predict_step`'s results to `folder/ID.npz`; files are complete or absent.
 
-    Each holds `logits` (C, h, w) float16, and the `origin` of its image.
+    Each holds `logits` (C, h, w) float16, the `origin` of its image, and the names of the network's `classes`.
     """
 
     def __init__(self, folder: Path, images: int, data: SegmentationDataModule, console: Console) -> None:
@@ -103,7 +109,8 @@ class LogitsWriter(BasePredictionWriter):
                 self._check_room(array.nbytes)
             path = self.folder / f"{image_id}.npz"  # `keep` makes damaged files again
             with replacing(path, durable=False) as temporary, temporary.open("wb") as file:
-                np.savez(file, logits=array, origin=np.array(self.data.origin(image_id)))
+                names = np.array(pl_module.classes)
+                np.savez(file, logits=array, origin=np.array(self.data.origin(image_id)), classes=names)
 
     def _check_room(self, size: int) -> None:
         self.checked = True

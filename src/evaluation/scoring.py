@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.core.command.entry import is_main
+from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build, logits, results
 from src.evaluation.hardware import Hardware
@@ -50,7 +51,7 @@ def score(
     ):
         scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
         if source.checkpoint is None or source.stored is None:
-            trainer.test(LogitsTask(source.path, scorer), data, verbose=False)
+            trainer.test(LogitsTask(source.path, scorer, classes_of(settled.data).names), data, verbose=False)
         else:
             task = build.scoring_task(source.stored, machine)
             task.mapping = mapping_of(settled, source)
@@ -108,5 +109,5 @@ def score_network(
         trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
-        trainer.test(LogitsTask(keep, scorer, task.mapping), data, verbose=False)
+        trainer.test(LogitsTask(keep, scorer, task.classes, task.mapping), data, verbose=False)
     console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)

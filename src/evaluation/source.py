@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError
 from src.core.files.alone import only_reading
-from src.data.classes import Classes, class_mapping
+from src.data.classes import Classes, class_mapping, differing_classes
 from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build
@@ -80,7 +80,7 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
     """The source of predictions, the config for it, the machine, and the data, which is found or made."""
     source = find(config)
     settled = settle(config, source, typed)
-    mapping_of(settled, source)  # says in time if the classes differ
+    _check_classes(config, settled, source)
     machine = build.hardware(settled)
     build.compile_ahead(settled, machine)
     data = build.datamodule(settled, machine)
@@ -121,6 +121,15 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
     if config.get("map_classes") is not None:
         OmegaConf.update(settled, "map_classes", config.map_classes, force_add=True)
     return settled
+
+
+def _check_classes(config: DictConfig, settled: DictConfig, source: Source) -> None:
+    """Say in time if the classes differ; a search, which has no `map_classes`, needs the run's own."""
+    own = source.classes
+    if "map_classes" in config:
+        mapping_of(settled, source)
+    elif own is not None and (differ := differing_classes(own.names, classes_of(settled.data).names)):
+        raise InputError(f"{source.name} and {settled.data.name} have different classes ({differ}); use the run's own.")
 
 
 def mapping_of(settled: DictConfig, source: Source) -> tuple[int | None, ...] | None:

@@ -25,6 +25,7 @@ class ScoringTask(pl.LightningModule):
 
     Args:
         network: (B, 3, H, W) to logits (B, C, h, w) at its own resolution.
+        classes: names of its C classes.
         mean: of the images that the network wants, per channel; a checkpoint that is filled in brings its own.
         std: their standard deviation.
         channels_last: memory format of the images.
@@ -34,9 +35,12 @@ class ScoringTask(pl.LightningModule):
         mapping: for each class of the network, that of the data, see `mapped`; None: they are the same.
     """
 
-    def __init__(self, network: nn.Module, *, mean: Channels, std: Channels, channels_last: bool) -> None:
+    def __init__(
+        self, network: nn.Module, *, classes: Sequence[str], mean: Channels, std: Channels, channels_last: bool
+    ) -> None:
         super().__init__()
         self.network = network
+        self.classes = tuple(classes)
         self.mean, self.std = mean, std
         self.channels_last = channels_last
         self.scorer: VariantScorer | None = None
@@ -97,13 +101,20 @@ class LogitsTask(pl.LightningModule):
     Args:
         folder: holds an `ID.npz` per image; the logits are resized to the image's size with `align_corners=False`.
         scorer: its variants look at an image only once.
+        classes: names of the network's classes.
         mapping: as for `ScoringTask`.
 
     Raises:
         InputError: a variant needs more than one look at an image.
     """
 
-    def __init__(self, folder: Path, scorer: VariantScorer, mapping: Sequence[int | None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scorer: VariantScorer,
+        classes: Sequence[str],
+        mapping: Sequence[int | None] | None = None,
+    ) -> None:
         super().__init__()
         needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
         if needy:
@@ -111,7 +122,7 @@ class LogitsTask(pl.LightningModule):
                 f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
                 "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
             )
-        self.folder, self.scorer, self.mapping = folder, scorer, mapping
+        self.folder, self.scorer, self.classes, self.mapping = folder, scorer, tuple(classes), mapping
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Images and truth stay on the host."""
@@ -122,8 +133,7 @@ class LogitsTask(pl.LightningModule):
         (image_id,) = batch["id"]
         target = batch["mask"][0].long()
         origin = self.trainer.datamodule.origin(image_id)  # type: ignore[attr-defined]
-        layers = self.scorer.num_classes if self.mapping is None else len(self.mapping)
-        probs = read_resized(self.folder, image_id, target, layers, origin).softmax(0)
+        probs = read_resized(self.folder, image_id, target, self.classes, origin).softmax(0)
         if self.mapping is not None:
             probs = mapped(probs, self.mapping, self.scorer.num_classes)
         self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)

@@ -52,7 +52,7 @@ _SCORED = {
 _RESUMED = {
     **_SCORED,
     "seglab": parts(
-        {"config": check_mapping, "fingerprint": parts({"val": check_text}, more=True)},
+        {"config": check_mapping, "classes": _CLASSES, "fingerprint": parts({"val": check_text}, more=True)},
         {"normalization": _NORMALIZATION},
         more=True,
     ),

@@ -15,6 +15,7 @@ from src.reporting.statistics import Difference, Sample, bootstrap, difference, 
 from src.scoring.metrics import RADII, hits_and_unions
 
 TRIMAPS = tuple(f"trimap_miou_{radius}px" for radius in RADII)
+_FEW = 20  # images; with fewer, verdicts are wrong far more often than they claim
 WHOLE = ("miou", "pixel_accuracy", *TRIMAPS)
 """Names of the first scores of a row, in the order of its arrays; the IoU of each class follow."""
 
@@ -191,10 +192,16 @@ def _notes(
             "digits."
         )
     images = min((len(found.ids) for found in counts.values()), default=0)
-    if 0 < images < 100:
+    if 0 < images < _FEW:
+        notes.append(f"Only {images} images: too few for any interval or verdict.")
+    elif 0 < images < 100:
         notes.append(
             f"Only {images} images: the intervals of single rows are too narrow if classes have few images; the "
             "intervals of differences are reliable."
+        )
+    if any(cell.content.get("data.group") for cell in cells):
+        notes.append(
+            "Images of one group are resampled one by one, as if they were independent: intervals are too narrow."
         )
     if any(len(row.done) == 1 for row in rows):
         notes.append("One seed: the interval covers only the choice of images; training again would widen it.")

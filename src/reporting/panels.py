@@ -7,13 +7,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from src.data.classes import Classes, Labels, Pixels
-from src.data.inspection.overlay import LINE, Legend, overlay
+from src.data.inspection.overlay import LINE, Legend, hatched, overlay
 
 _WIDTH = 250  # px of one picture
 _GAP = 6
 _RIGHT = np.array([222, 226, 230], dtype=np.uint8)
 _WRONG = np.array([204, 37, 41], dtype=np.uint8)
-_VOID = np.array([255, 255, 255], dtype=np.uint8)
 
 
 def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: Classes) -> Image.Image:
@@ -26,7 +25,7 @@ def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: Cl
         classes: of the labels.
 
     Returns:
-        RGB picture. Void is white, errors are red, correct pixels are grey.
+        RGB picture. Void is hatched, errors are red, correct pixels are grey.
     """
     known = target != classes.void
     columns = [("image", rgb, "truth", overlay(rgb, target, classes))]
@@ -41,17 +40,14 @@ def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: Cl
                 _errors(prediction, target, known),
             )
         )
-    seen = sorted(
-        ({int(v) for v in np.unique(target)} | {int(v) for p in labels.values() for v in np.unique(p)}) - {classes.void}
-    )
+    seen = sorted({int(v) for v in np.unique(target)} | {int(v) for p in labels.values() for v in np.unique(p)})
     return _compose(columns, seen, classes)
 
 
 def _errors(labels: Labels, target: Labels, known: npt.NDArray[np.bool_]) -> Pixels:
-    """(H, W, 3): red where known pixels differ, grey where they agree, white where the truth is void."""
-    kind = np.where(known, labels != target, 2)
-    picture: Pixels = np.stack([_RIGHT, _WRONG, _VOID])[kind]
-    return picture
+    """(H, W, 3): red where known pixels differ, grey where they agree, hatched where the truth is void."""
+    picture: Pixels = np.stack([_RIGHT, _WRONG])[(labels != target).astype(np.intp)]
+    return np.where(known[..., None], picture, hatched(*known.shape))
 
 
 def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], classes: Classes) -> Image.Image:

@@ -33,6 +33,9 @@ def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
     kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}
     kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
     kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
+    if isinstance(classes := kept["data"].get("classes"), dict):  # their order is that of the labels
+        by_colour = kept["data"].get("colours") is not None
+        kept["data"]["classes"] = [[name, colour] for name, colour in classes.items()] if by_colour else [*classes]
     kept["data"]["prepare"] = {k: v for k, v in content["data"].get("prepare", {}).items() if k not in _ADDRESSES}
     for crf in (kept.get("crf"), *(variant.get("crf") for variant in (kept.get("variants") or {}).values() if variant)):
         if isinstance(crf, dict):

@@ -80,6 +80,9 @@ def mode_of(config: DictConfig) -> str:
 
 def log_panel(run: Any, image_id: str, rgb: Image, masks: Mapping[str, Labels], *, classes: Classes) -> None:
     """An image (H, W, 3) with masks (H, W) as overlays that a reader can switch on and off."""
+    if len(classes) > 255:  # W&B's masks have 8 bits
+        run.log({f"panels/{image_id}": wandb.Image(rgb, caption=image_id)})
+        return
     labels = dict(enumerate(classes.names)) | {classes.void: "void"}
     overlays = {name: {"mask_data": mask, "class_labels": labels} for name, mask in masks.items()}
     run.log({f"panels/{image_id}": wandb.Image(rgb, masks=overlays, caption=image_id)})

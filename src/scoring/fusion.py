@@ -33,6 +33,11 @@ def options_of(name: str) -> list[str]:
     return [one.name for one in named if one.kind is one.KEYWORD_ONLY and one.name != "background"]
 
 
+def needs_background(name: str | None) -> bool:
+    """Whether a rule asks which class is the background."""
+    return name is not None and "background" in inspect.signature(RULES[name]).parameters
+
+
 def bound(name: str, options: Mapping[str, Any], background: int | None, where: str) -> partial[Tensor]:
     """A rule with its options, as a function of the probabilities before and after.
 
@@ -46,7 +51,7 @@ def bound(name: str, options: Mapping[str, Any], background: int | None, where: 
         InputError: the rule needs a background, and there is none.
     """
     rule = RULES[name]
-    if "background" not in inspect.signature(rule).parameters:
+    if not needs_background(name):
         return partial(rule, **options)
     if background is None:
         raise InputError(

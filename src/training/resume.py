@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from src.core.command.entry import is_main
 from src.core.errors import InputError
 from src.core.files.whole import replacing
+from src.data.classes import differing_classes
+from src.data.config import classes_of
 from src.models.checkpoint import check_weights, load_checkpoint
 from src.runs.checks.stored import checked_config
 from src.runs.config_hash import training_identity
@@ -103,15 +105,22 @@ def _complete_row(content: dict[str, Any], folder: RunFolder) -> None:
         MetricsFile(folder.metrics).complete(int(content["epoch"]), int(content["global_step"]) - 1, row)
 
 
+_TRAINED_ON = ("name", "images", "train", "val", "group", "train_list", "train_limit")
+
+
 def _schedule(config: DictConfig) -> list[Any]:
     """What decides the learning rate of each step."""
     keys = ("optimizer", "scheduler", "new_layers_lr_factor", "epochs", "batch_size", "accumulate")
-    return [config.recipe[key] for key in keys] + [config.data[key] for key in ("name", "train_list", "train_limit")]
+    return [config.recipe[key] for key in keys] + [config.data[key] for key in _TRAINED_ON]
 
 
 def _score(seglab: Mapping[str, Any]) -> tuple[Any, ...]:
     """What decides whether the monitor of two runs is the same score."""
-    return seglab["fingerprint"]["val"], *(seglab["config"]["recipe"][key] for key in ("protocol", "monitor"))
+    return (
+        seglab["fingerprint"]["val"],
+        tuple(seglab["classes"]["names"]),
+        *(seglab["config"]["recipe"][key] for key in ("protocol", "monitor")),
+    )
 
 
 def _adopt_best(path: Path, folder: RunFolder, task: SegmentationTask, *, copy: bool) -> str:
@@ -136,6 +145,11 @@ def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task:
             raise InputError(
                 f"resume={path}: was trained with {choice}={stored[choice].name}, not {config[choice].name}."
             )
+    names = content["seglab"]["classes"]["names"]
+    if differ := differing_classes(names, classes_of(config.data).names):
+        raise InputError(
+            f"resume={path}: was trained on other classes ({differ}); only a run of the same classes goes on from it."
+        )
     if (stored.recipe.ema is None) != (config.recipe.ema is None):  # the optimiser's state belongs to other weights
         ema = "null" if stored.recipe.ema is None else stored.recipe.ema
         raise InputError(f"resume={path}: was trained with recipe.ema={ema}, so it only goes on with recipe.ema={ema}.")

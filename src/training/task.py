@@ -61,9 +61,8 @@ class SegmentationTask(ScoringTask):
         seed: int,
         provenance: Mapping[str, Any],
     ) -> None:
-        super().__init__(network, mean=mean, std=std, channels_last=channels_last)
+        super().__init__(network, classes=classes, mean=mean, std=std, channels_last=channels_last)
         self.loss = loss
-        self.classes = classes
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.monitor = monitor

@@ -90,7 +90,7 @@ def test_colours_are_distinct_and_do_not_depend_on_their_number():
         (["road"], None, "from 2 to 1000"),
         (["road", "road"], None, "road is there twice"),
         (["road", 3], None, "3 is not a name"),
-        (["road", True], None, "True is not a name"),
+        (["road", True], None, "true is not a name"),
         (["road", "void"], None, "void is no class"),
         (["road", "sky"], "grass", "none of data.classes"),
         ({"road": [0, 0, 0], "sky": [0, 256, 0]}, None, "data.classes.sky=.*must be a colour"),

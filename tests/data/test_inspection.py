@@ -58,8 +58,8 @@ def test_every_kind_of_problem_is_named(folder):
         "train and val: 1 image (t06) in both",
         "train: 1 file (JPEGImages/t02.jpg) unreadable or cut off",
         "train: 1 file (SegmentationClass/t03.png) of another size than the image",
-        "train: 1 file (SegmentationClass/t04.png (57)) with labels outside 0..20 and 255; map them to classes, or to "
-        "void: data.label_mapping={57: void}",
+        "train: 1 file (SegmentationClass/t04.png (57)) with other labels than 0..20 and 255; say what they are in the "
+        "config of the data, `label_mapping: {57: void}`, and all other values, too",
         "train: 1 file (SegmentationClass/t05.png (1 colours)) whose pixels are colours; the first has [0, 0, 0] "
         "100.0 %; if these are the colours in data.classes, add data.colours=exact",
         "train: 12 images listed, 1,464 expected",

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import yaml
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -11,7 +12,10 @@ from src.core.compose import completed
 from src.core.errors import InputError
 from src.data.config import check_data, folder_of, splits_of
 from src.data.files.patterns import Patterns, check_pattern
+from src.data.inspection.proposal import propose
 from src.data.inspection.report import inspect
+from src.runs.config_hash import training_identity
+from tests.conftest import config
 from tests.data.lists import look_over
 
 PAIRS = {"images": "images/**/*.png", "masks": "masks/**/*.png", "classes": ["a", "b"]}
@@ -72,7 +76,7 @@ def test_a_pattern_stays_below_the_root_and_names_files(pattern):
 def test_what_has_no_partner_is_named_or_left_out(tmp_path):
     touched(tmp_path, *(f"images/{k}.png" for k in "abcd"), *(f"masks/{k}.png" for k in "bcdef"))
     config = data(tmp_path)
-    with pytest.raises(InputError, match=r"1 images without a mask \(a\) and 2 masks without an image \(e, f\)"):
+    with pytest.raises(InputError, match=r"1 image without a mask \(a\) and 2 masks without an image \(e, f\)"):
         folder_of(config, tmp_path).pairs()
     config.unpaired = "ignore"
     assert folder_of(config, tmp_path).pairs() == ["b", "c", "d"]
@@ -146,9 +150,9 @@ def test_a_config_that_cannot_be_is_told_without_looking_at_the_disk(changes, sa
 @pytest.mark.parametrize(
     ("values", "classes", "says"),
     [
-        ([0, 255], ["a", "b"], r"data\.label_mapping={255: 1} and data\.void=null"),
-        ([1, 2], ["a", "b"], r"if its first class has the value 1: data\.label_mapping={1: 0, 2: 1, \.\.\., 2: 1}"),
-        ([0, 9], ["a", "b"], r"labels 9, allowed are 0\.\.1; .*data\.label_mapping={9: void}"),
+        ([0, 255], ["a", "b"], r"`label_mapping: {0: a, 255: b}` and `void: null`"),
+        ([1, 2], ["a", "b"], r"if the first class has the value 1, .*`label_mapping: {1: a, 2: b}`"),
+        ([0, 9], ["a", "b"], r"labels 9, allowed are 0\.\.1; .*`label_mapping: {9: void}`, and all other values, too"),
     ],
 )
 def test_values_that_stand_for_nothing_get_a_guess(values, classes, says, tmp_path):
@@ -205,3 +209,57 @@ def test_the_check_sees_twins_and_a_flag_that_turns_a_picture(tmp_path):
         "train: 1 file (masks/z.png) drawn on a picture that an EXIF flag turns",
         "train and val: 1 pair (x = y) of images with the same pixels",
     ]
+
+
+@pytest.mark.parametrize(
+    ("palettes", "expected"),
+    [
+        ([[0, 0, 0, 255, 0, 0]] * 2, {"background": [0, 0, 0], "class1": [255, 0, 0]}),
+        (
+            [[0, 0, 0, 255, 0, 0], [0, 0, 0, 0, 255, 0]],
+            {"background": [0, 0, 0], "class1": [255, 0, 0], "class2": [0, 255, 0]},
+        ),
+    ],
+)
+def test_palettes_that_contradict_each_other_make_colours_count(palettes, expected, tmp_path):
+    touched(tmp_path, "images/x.png", "images/y.png")
+    (tmp_path / "masks").mkdir()
+    for name, palette in zip("xy", palettes, strict=True):
+        mask = Image.fromarray(np.array([[0, 0, 1, 1]] * 3, dtype=np.uint8))
+        mask.putpalette(palette)
+        mask.save(tmp_path / f"masks/{name}.png")
+    found = yaml.safe_load(propose(tmp_path / "images", tmp_path / "masks", tmp_path, "x"))
+    assert found["classes"] == expected and ("colours" in found) == (len(expected) == 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "mapping", "void"),
+    [
+        ([0, 1, 255], None, 255),
+        ([1, 2, 255], {1: "class1", 2: "class2"}, 255),
+        ([0, 128, 255], {0: "background", 128: "class128", 255: "class255"}, None),
+        ([0, 255], {0: "background", 255: "class255"}, None),
+    ],
+)
+def test_255_is_void_only_where_it_is_not_one_more_label(values, mapping, void, tmp_path):
+    touched(tmp_path, "images/x.png", "masks/x.png", size=(len(values), 1))
+    Image.fromarray(np.array([values], dtype=np.uint8)).save(tmp_path / "masks/x.png")
+    found = yaml.safe_load(propose(tmp_path / "images", tmp_path / "masks", tmp_path, "x"))
+    assert found.get("label_mapping") == mapping and found["void"] == void
+
+
+def test_the_order_of_classes_with_colours_is_part_of_a_run():
+    first, second = config("data=shapes"), config("data=shapes")
+    names = list(second.data.classes)
+    second.data.classes = {name: second.data.classes[name] for name in [*names[::-1]]}
+    assert training_identity(first) != training_identity(second)
+    second.data.classes = {name: [k, k, k] for k, name in enumerate(names)}  # other colours of pictures alone
+    assert training_identity(first) == training_identity(second)
+
+
+def test_an_expression_that_could_take_for_ever_is_refused(tmp_path):
+    for expression in (r"(\w+)+!", r"(a|b)*c", ".*.*.*.*.*.*x"):
+        with pytest.raises(InputError, match=r"data\.group=.*could take for ever"):
+            data(tmp_path, group=expression)
+    with pytest.raises(InputError, match="too many wildcards"):
+        data(tmp_path, images="images/" + "*a" * 25 + ".png")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import TINY, warm_run
+from tests.conftest import TINY, run, warm_run
 
 NETWORK = [word for word in TINY if not word.startswith("data")]
 COLOURS = np.array([[0, 0, 0], [128, 64, 128]], dtype=np.uint8)
@@ -107,9 +107,9 @@ def test_groups_stay_together_and_new_images_move_none(tmp_path):
 def test_masks_of_sixteen_bits(tmp_path):
     labels = made(tmp_path, mask=lambda labels: np.array([1000, 7], dtype=np.uint16)[labels])
     config = proposed(tmp_path)
-    assert config["label_mapping"] == {7: "class7", 1000: "background"} and config["background"] == "background"
+    assert config["label_mapping"] == {7: "class7", 1000: "class1000"} and config["background"] is None
     results, ids, counts = trained(tmp_path)
-    assert results["classes"]["names"] == ["class7", "background"]
+    assert results["classes"]["names"] == ["class7", "class1000"]
     check_counts({name: 1 - found for name, found in labels.items()}, ids, counts)
 
 
@@ -122,7 +122,9 @@ def test_the_rule_fill_needs_a_background(words, tmp_path):
         cwd=tmp_path, status=1 if words else 0,
     )  # fmt: skip
     if words:
-        assert "variants.crf_raw_fill: the rule 'fill' asks where the background is" in done.stderr
+        assert (
+            "variants crf_raw_fill, crf_normalized_fill, crf_normalized_unscaled_fill: their rule asks" in done.stderr
+        )
 
 
 def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes_of_its_own(tmp_path):
@@ -130,7 +132,7 @@ def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes
     proposed(tmp_path)
     _, ids, own = trained(tmp_path)
     other = yaml.safe_load((tmp_path / "my.yaml").read_text())
-    other["classes"], other["label_mapping"] = ["background", "thing"], {1: "thing", 2: "thing"}
+    other["classes"], other["label_mapping"] = ["background", "thing"], {0: "background", 1: "thing", 2: "thing"}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
     words = ["run=runs/r", "data=other.yaml", "variants=none", "panels=0", "output=out"]
     refused = warm_run("evaluate", *words, cwd=tmp_path, status=1)
@@ -145,3 +147,16 @@ def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes
     assert joined[:, 0, 0].sum() <= own[:, 0, 0].sum()  # two classes together win more pixels than each alone
     mixed = warm_run("report", "runs=runs/r,out", cwd=tmp_path, status=1)
     assert "different classes" in mixed.stderr
+
+
+def test_a_bad_mask_ends_the_command_and_its_workers(tmp_path):
+    """Python itself would wait for ever for a worker that ignores SIGTERM."""
+    made(tmp_path)
+    proposed(tmp_path)
+    for path in (tmp_path / "truth").glob("*.png"):
+        labels = np.array(Image.open(path))
+        labels[0, 0] = 77
+        Image.fromarray(labels).save(path)
+    words = ["data=my.yaml", *NETWORK, "variants=none", "panels=0", "trainer.workers=1"]
+    done = run("train", *words, cwd=tmp_path, status=1, timeout=300)
+    assert "_mask.png has labels 77, allowed are 0..1" in done.stderr and "Traceback" not in done.stderr

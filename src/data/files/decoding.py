@@ -78,9 +78,19 @@ def read_rgb(path: Path, *, white: int | None = None) -> Pixels:
     if pixels is not None:
         return pixels
     with opened(data, path) as image:
-        if _bits(image, data) > 8:
+        if bits(image, data) > 8:
+            check_one_page(image, path)
             return _read_wide(data, path, white)
         return decoded(image, data, path, mode="RGB").astype(np.uint8, copy=False)
+
+
+def largest_value(path: Path) -> int:
+    """The largest value of an image with more than 8 bits per value; 255 for others."""
+    data = read_bytes(path)
+    with opened(data, path) as image:
+        if bits(image, data) <= 8:
+            return 255
+    return int(_wide(data, path).max(initial=0))
 
 
 def orientation(path: Path) -> int:
@@ -112,17 +122,22 @@ def decoded(image: Image.Image, data: bytes, path: Path, *, mode: str | None = N
     if image.format == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         # Pillow pads a cut-off file with grey once any library has set ImageFile.LOAD_TRUNCATED_IMAGES.
         raise FileInputError(f"{path} is cut off (no end-of-image marker); restore the file from the archive")
-    if image.format != "JPEG" and (pages := getattr(image, "n_frames", 1)) > 1:
-        raise FileInputError(
-            f"{path} has {pages} pages, but a file holds one image; save each page", kind="of many pages"
-        )
+    check_one_page(image, path)
     try:
         return np.array(image.convert(mode) if mode else image)  # a copy: torch warns of read-only arrays
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # from Pillow, by format
         raise _damaged(path, error) from error
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
+def check_one_page(image: Image.Image, path: Path) -> None:
+    """Raise InputError for a file of several images; a JPEG of a phone may hold more than one view of the same."""
+    if image.format != "MPO" and (pages := getattr(image, "n_frames", 1)) > 1:
+        raise FileInputError(
+            f"{path} has {pages} pages, but a file holds one image; save each page", kind="of many pages"
+        )
+
+
+def bits(image: Image.Image, data: bytes) -> int:
     """Bits of a value; Pillow itself makes 8 of 16 in colour images, by leaving out the lower ones."""
     if data.startswith(PNG):
         return data[24]
@@ -139,15 +154,27 @@ def _read_wide(data: bytes, path: Path, white: int | None) -> Pixels:
             "data.white=65535, or save it with 8 bits",
             kind="with more than 8 bits per value (data.white=65535 reads them)",
         )
-    import cv2  # imported here: it is slow to import, and few images are of this kind
-
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype.kind not in "ui":
-        raise FileInputError(f"{path} has values that are not whole numbers of 16 bits; save it with 8 or 16 bits")
+    found = _wide(data, path)
+    if (largest := int(found.max(initial=0))) > white:
+        raise FileInputError(
+            f"{path} has values up to {largest}, above data.white={white}; give the largest value of all images",
+            kind=f"with values above data.white={white}",
+            detail=f"up to {largest}",
+        )
     colours = (
         found[..., 2::-1] if found.ndim == 3 and found.shape[2] >= 3 else np.repeat(np.atleast_3d(found)[..., :1], 3, 2)
     )
-    return np.ascontiguousarray(np.rint(np.minimum(colours.astype(np.float32) * (255 / white), 255)).astype(np.uint8))
+    return np.ascontiguousarray(np.rint(colours.astype(np.float32) * (255 / white)).astype(np.uint8))
+
+
+def _wide(data: bytes, path: Path) -> NDArray[Any]:
+    """(H, W) or (H, W, channels), blue first, as stored."""
+    import cv2  # imported here: it is slow to import, and few images are of this kind
+
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16 or (found.ndim == 3 and found.shape[2] not in (1, 3, 4)):
+        raise FileInputError(f"{path} has values that are not whole numbers of 16 bits; save it as grey or RGB")
+    return np.asarray(found)
 
 
 def opened(data: bytes, path: Path) -> Image.Image:

@@ -62,21 +62,20 @@ class ImageFolder:
             if not found:
                 raise InputError(f"{patterns.key}={patterns}: fits no file below {self.path}; correct the pattern.")
         both = [image_id for image_id in images if image_id in masks]
+        lonely = (
+            ([one for one in images if one not in masks], "image", "without a mask"),
+            ([one for one in masks if one not in images], "mask", "without an image"),
+        )
         alone = [
-            f"{len(ids)} {what} ({', '.join(ids[:NAMED])}{', ...' if len(ids) > NAMED else ''})"
-            for ids, what in (
-                ([one for one in images if one not in masks], "images without a mask"),
-                ([one for one in masks if one not in images], "masks without an image"),
-            )
-            if ids
+            f"{len(ids)} {noun}{'s' * (len(ids) > 1)} {lacking} ({some(ids)})" for ids, noun, lacking in lonely if ids
         ]
         if alone and not self.unpaired:
             raise InputError(
-                f"{self.path}: {' and '.join(alone)}; add or remove files, correct data.images or data.masks, or leave "
-                "them out with data.unpaired=ignore."
+                f"{' and '.join(alone)}, below {self.path}; add or remove files, correct data.images or data.masks, or "
+                "leave them out with data.unpaired=ignore."
             )
         if not both:
-            raise InputError(f"{self.path}: no image has a mask: {' and '.join(alone)}; correct the patterns.")
+            raise InputError(f"no image has a mask: {' and '.join(alone)}, below {self.path}; correct the patterns.")
         return both
 
     def image_path(self, image_id: str) -> Path:
@@ -140,3 +139,8 @@ class ImageFolder:
                 raise InputError(f"{error.filename} {problem}; restore it or take its id off the list") from None
             digest.update(f"{image_id} {sizes[0]} {sizes[1]}\n".encode())
         return digest.hexdigest()[:16]
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first ids, for a message."""
+    return ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")

@@ -29,8 +29,8 @@ class Labelling:
     Attributes:
         classes: of the labels.
         void: the value, or with `by_colour` the colour, of pixels without a class; None: there are none.
-        mapping: values that do not stand for themselves: value to label, or to `classes.void`; with `by_colour`,
-            colours beside those of the classes.
+        mapping: value to label, or to `classes.void`; if there is any, other values than these and `void` stand for
+            nothing, else values are the labels. With `by_colour`: colours beside those of the classes.
         by_colour: pixels hold the colours of classes, not labels.
         stated: whether the colours of the classes are the config's own, and so those of palettes, too.
     """
@@ -102,7 +102,8 @@ class Labelling:
     def table(self) -> NDArray[np.int32]:
         """(VALUES,) label of each value; -1: the value stands for nothing."""
         table = np.full(VALUES, _UNKNOWN, dtype=np.int32)
-        table[: len(self.classes)] = np.arange(len(self.classes))
+        if not self.mapping:
+            table[: len(self.classes)] = np.arange(len(self.classes))
         if isinstance(self.void, int):
             table[self.void] = self.classes.void
         for value, label in self.mapping.items():
@@ -110,20 +111,21 @@ class Labelling:
         return table
 
     @cached_property
-    def _codes(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """The colours that stand for something, as ascending numbers, and the label of each."""
+    def _of_code(self) -> NDArray[np.int32]:
+        """(2^24,) label of each colour; -1: it stands for nothing. 64 MB, of which the system provides what is used."""
         owners = {_code(colour): label for label, colour in enumerate(self.classes.colours)}
         owners |= {_code(pixel): label for pixel, label in self.mapping.items() if isinstance(pixel, tuple)}
         if isinstance(self.void, tuple):
             owners[_code(self.void)] = self.classes.void
-        return np.array(sorted(owners)), np.array([owners[code] for code in sorted(owners)], dtype=np.int32)
+        table = np.full(2**24, _UNKNOWN, dtype=np.int32)
+        table[[*owners]] = [*owners.values()]
+        return table
 
     def _of_colours(self, stored: Stored, path: Path) -> Labels:
         pixels = stored.colours(path)
-        codes = (pixels.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)).astype(np.int64)
-        known, labels = self._codes
-        place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        if (strange := known[place] != codes).any():
+        codes = codes_of(pixels)
+        found = self._of_code[codes]
+        if (strange := found == _UNKNOWN).any():
             shares = _shares(codes[strange], codes.size)
             raise FileInputError(
                 f"{path} has colours of no class: {shares}; give them in data.classes, data.label_mapping or as "
@@ -131,19 +133,21 @@ class Labelling:
                 kind="with colours of no class",
                 detail=shares,
             )
-        return np.asarray(labels[place].astype(label_type(len(self.classes))))
+        return np.asarray(found.astype(label_type(len(self.classes))))
 
     def _coloured(self, stored: Stored, path: Path) -> FileInputError:
         pixels = stored.colours(path)
-        codes = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+        codes = codes_of(pixels)
         found, counts = np.unique(codes, return_counts=True)
         order = np.argsort(-counts)[:_SHOWN]
         if self.stated:
             way_out = "if these are the colours in data.classes, add data.colours=exact"
         else:
-            names = {f"class{k}": list(_colour(int(found[place]))) for k, place in enumerate(order)}
+            names = {f"class{k}": list(colour_of(int(found[place]))) for k, place in enumerate(order)}
             listed = ", ".join(f"{name}: {colour}" for name, colour in names.items())
-            way_out = f"name them in the config of the data, with `colours: exact`: `classes: {{{listed}}}`"
+            way_out = (
+                f"name them in the config of the data, with `colours: exact` and `void: null`: `classes: {{{listed}}}`"
+            )
         return FileInputError(
             f"{path} has colours, not labels: {_shares(codes, codes.size)}; {way_out}",
             kind="whose pixels are colours",
@@ -153,18 +157,26 @@ class Labelling:
 
     def _unknown(self, strange: NDArray[Any], all_values: NDArray[Any], path: Path) -> FileInputError:
         """The error for values that stand for nothing, with a guess at what they are."""
-        size = len(self.classes)
-        allowed = f"0..{size - 1}" + (f" and {self.void} (void)" if isinstance(self.void, int) else "")
+        size, names = len(self.classes), self.classes.names
+        void = f" and {self.void} (void)" if isinstance(self.void, int) else ""
+        allowed = (f"those of data.label_mapping{void}" if self.mapping else f"0..{size - 1}{void}").strip()
         listed = ", ".join(map(str, strange[:_SHOWN].tolist())) + (", ..." if len(strange) > _SHOWN else "")
-        if size == 2 and set(all_values.tolist()) <= {0, 255}:
-            way_out = "if 255 is the second class: data.label_mapping={255: 1} and data.void=null"
+        if size == 2 and set(all_values.tolist()) <= {0, 255} and not self.mapping:
+            way_out = (
+                f"if 255 is the second class, write into the config of the data `label_mapping: {{0: {names[0]}, 255: "
+                f"{names[1]}}}` and `void: null`"
+            )
         elif strange.tolist() == [size] and int(all_values.min()) > 0 and not self.mapping:
-            way_out = f"if its first class has the value 1: data.label_mapping={{1: 0, 2: 1, ..., {size}: {size - 1}}}"
+            way_out = (
+                "if the first class has the value 1, write into the config of the data "
+                f"`label_mapping: {{1: {names[0]}, 2: {names[1]}{', ...' * (size > 2)}}}`"
+            )
         else:
-            way_out = f"map them to classes, or to void: data.label_mapping={{{int(strange[0])}: void}}"
+            way_out = f"say what they are in the config of the data, `label_mapping: {{{int(strange[0])}: void}}`"
+            way_out += "" if self.mapping else ", and all other values, too"
         return FileInputError(
             f"{path} has labels {listed}, allowed are {allowed}; {way_out}",
-            kind=f"with labels outside {allowed.removesuffix(' (void)')}",
+            kind=f"with other labels than {allowed.removesuffix(' (void)')}",
             detail=", ".join(map(str, strange[:3].tolist())),
             advice=way_out,
         )
@@ -177,7 +189,7 @@ class Labelling:
             return
         used = np.bincount(stored.pixels.ravel(), minlength=256).nonzero()[0].tolist()
         for value in used:
-            if value in suspects:
+            if value in suspects and value not in self.mapping:  # what the config says of a value counts
                 other = suspects[value]
                 name = "void" if other == void else self.classes.names[other]
                 raise FileInputError(
@@ -210,11 +222,18 @@ def _misplaced(
     return {value: owner[0] for value, owner in found if owner is not None and owner[1] != labels[value]}
 
 
+def codes_of(pixels: Pixels) -> NDArray[np.int32]:
+    """(H, W) the colours (H, W, 3) as numbers below 2^24."""
+    red, green, blue = np.moveaxis(pixels, -1, 0).astype(np.int32)
+    return np.asarray((red << 16) | (green << 8) | blue)
+
+
 def _code(colour: Colour) -> int:
     return (colour[0] << 16) + (colour[1] << 8) + colour[2]
 
 
-def _colour(code: int) -> Colour:
+def colour_of(code: int) -> Colour:
+    """The colour that a number stands for, see `codes_of`."""
     return code >> 16, code >> 8 & 255, code & 255
 
 
@@ -222,5 +241,5 @@ def _shares(codes: NDArray[Any], pixels: int) -> str:
     """'[0, 0, 0] 71.2 %, [128, 0, 0] 3.1 %': the most frequent colours, as shares of all pixels."""
     found, counts = np.unique(codes, return_counts=True)
     order = np.argsort(-counts)
-    shown = [f"{[*_colour(int(found[k]))]} {100 * counts[k] / pixels:.1f} %" for k in order[:_SHOWN]]
+    shown = [f"{[*colour_of(int(found[k]))]} {100 * counts[k] / pixels:.1f} %" for k in order[:_SHOWN]]
     return ", ".join([*shown, *([f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])])

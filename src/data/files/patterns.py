@@ -12,6 +12,7 @@ from pathlib import Path
 from src.core.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+_WILDCARDS = 3  # in one name of a pattern; more would let a name fit in very many ways
 BETWEEN = "__"  # in an id, instead of a slash: an id is a part of names of files
 
 
@@ -35,15 +36,13 @@ class Patterns:
 
     def path(self, image_id: str) -> Path:
         """The path of an id: the first one that exists, else the first one that could be."""
-        direct = [self.root / f"{before}{image_id}{after}" for before, after in self._plain]
-        if len(direct) == len(self.patterns) == 1:
-            return direct[0]
-        there = next((path for path in direct if path.is_file()), None)
-        if there is None and len(direct) < len(self.patterns):
+        if len(self._plain) < len(self.patterns):
             there = self.found.get(image_id)
-        if there is not None:
-            return there
-        return direct[0] if direct else self.root / re.sub(r"[*?]+", image_id, self.patterns[0].replace("**/", ""))
+            return there or self.root / re.sub(r"[*?]+", image_id, self.patterns[0].replace("**/", ""))
+        direct = [self.root / f"{before}{image_id}{after}" for before, after in self._plain]
+        if len(direct) == 1:
+            return direct[0]
+        return next((path for path in direct if path.is_file()), direct[0])
 
     @cached_property
     def _plain(self) -> list[tuple[str, str]]:
@@ -89,7 +88,7 @@ class Patterns:
         if not is_id(image_id):
             raise InputError(
                 f"{self.root / name}: '{image_id}' cannot be the id of an image, which is a short printable text "
-                "without backslash; rename the file."
+                "without backslash and double spaces; rename the file."
             )
         return image_id
 
@@ -99,9 +98,8 @@ class Patterns:
 
 def is_id(text: str) -> bool:
     """Whether a text can be the name of a file without its ending: nothing that leads elsewhere or cannot be shown."""
-    return (
-        text.isprintable() and text not in ("", ".", "..") and not set(text) & set("/\\") and len(text.encode()) <= 200
-    )
+    is_name = text.isprintable() and text not in ("", ".", "..") and not set(text) & set("/\\")
+    return is_name and text == text.strip() and "  " not in text and len(text.encode()) <= 200
 
 
 def check_pattern(key: str, pattern: str) -> None:
@@ -111,6 +109,8 @@ def check_pattern(key: str, pattern: str) -> None:
         raise InputError(f"{key}={pattern}: must be a path below data.root, such as images/*.jpg.")
     if not set(pattern) & set("*?"):
         raise InputError(f"{key}={pattern}: needs a wildcard, which stands for the id, such as {parts[0]}/*.png.")
+    if any(len(re.findall(r"[*?]+", part)) > _WILDCARDS for part in parts) or parts.count("**") > 1:
+        raise InputError(f"{key}={pattern}: has too many wildcards: at most {_WILDCARDS} in a name, and ** once.")
     if any("**" in part and part != "**" for part in parts) or parts[-1] == "**":
         raise InputError(f"{key}={pattern}: ** stands for folders, so write it between slashes, as in images/**/*.png.")
 
@@ -132,23 +132,22 @@ def _expression(pattern: str) -> re.Pattern[str]:
 def _walk(root: Path, inside: str, depth: int | None) -> Iterator[str]:
     """Paths of the files in `root/inside`, relative to root, in order; names that begin with a dot are left out.
 
-    Links to folders are followed, but no folder is visited twice.
+    Links to folders are followed, but not into a folder that they are in.
     """
-    seen: set[tuple[int, int]] = set()
 
-    def walk(folder: str) -> Iterator[str]:
+    def walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
         status = (root / folder).stat()
         level = folder.count("/") + 1 if folder else 0
-        if (status.st_dev, status.st_ino) in seen or (depth is not None and level >= depth):
+        own = (status.st_dev, status.st_ino)
+        if own in above or (depth is not None and level >= depth):
             return
-        seen.add((status.st_dev, status.st_ino))
         with os.scandir(root / folder) as entries:
             listed = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
         for name, is_folder in listed:
             path = f"{folder}/{name}" if folder else name
             if is_folder:
-                yield from walk(path)
+                yield from walk(path, above | {own})
             else:
                 yield path
 
-    yield from walk(inside)
+    yield from walk(inside, frozenset())

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from src.core.errors import InputError
-from src.data.files.folder import NAMED, ImageFolder
+from src.data.files.folder import ImageFolder, some
 from src.data.files.patterns import BETWEEN
 
 SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
@@ -65,7 +65,8 @@ class Splits:
             InputError: a list or pattern is wrong, a split is empty, or both have an image or a group.
         """
         rule = self.rule(split)
-        found = self.folder.ids(rule.name) if rule.name is not None else self._ruled[split]
+        alone = self.train.name and self.val.name and not self.group  # scoring needs no list of training images
+        found = self.folder.ids(str(rule.name)) if alone else self._whole[split]
         return found[: rule.limit]
 
     def ids(self, split: str) -> list[str]:
@@ -84,31 +85,53 @@ class Splits:
         """The same splits without limits."""
         return replace(self, train=replace(self.train, limit=None), val=replace(self.val, limit=None))
 
+    def drawn(self) -> str:
+        """What the draw of a share has given, in words; empty if nothing is drawn."""
+        if not self.val.share:
+            return ""
+        val, everyone = self.listed("val"), [*self.listed("val"), *self.listed("train")]
+        groups = ""
+        if self.group:
+            groups = f", {len({*map(self._group_of, val)})} of {len({*map(self._group_of, everyone)})} groups"
+        share = f"{100 * len(val) / len(everyone):.0f} %"
+        return f"val: {self.val} drew {len(val)} of {len(everyone)} images ({share}){groups}"
+
     def fingerprint(self, split: str) -> str:
         """A hash of ids and file sizes; it shows whether two runs saw the same data."""
         return self.folder.fingerprint(self.ids(split))
 
     @cached_property
-    def _ruled(self) -> dict[str, list[str]]:
-        """The splits without a list: chosen from all pairs of the folder."""
+    def _whole(self) -> dict[str, list[str]]:
+        """Both splits without limits; by lists alone they may share images, of which a training warns."""
+        lists = {split: self.folder.ids(rule.name) for split in ("train", "val") if (rule := self.rule(split)).name}
+        found = lists if len(lists) == 2 else self._ruled(lists)
+        if len(lists) < 2 and (shared := sorted(set(found["train"]) & set(found["val"]))):
+            raise InputError(f"data.train and data.val have {len(shared)} images in common: {some(shared)}.")
+        if self.group:
+            both = {*map(self._group_of, found["train"])} & {*map(self._group_of, found["val"])}
+            if both:
+                raise InputError(f"data.train and data.val both have images of the groups {some(sorted(both))}.")
+        return found
+
+    def _ruled(self, lists: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """The splits, of which at most one is a list: the other is chosen from all pairs of the folder."""
         pairs = self.folder.pairs()
         train = _chosen(pairs, self.train.patterns, "train") if self.train.patterns else pairs
         if self.val.share:
             val = [image for image in train if place(self._group_of(image)) < self.val.share]
         else:
-            val = self.folder.ids(self.val.name) if self.val.name else _chosen(pairs, self.val.patterns, "val")
-        if not self.train.patterns or self.val.share:
+            val = lists.get("val") or _chosen(pairs, self.val.patterns, "val")
+        if "train" in lists:
+            train = lists["train"]
+        elif not self.train.patterns or self.val.share:
             held = set(val)
             train = [image for image in train if image not in held]
         for split, ids in (("train", train), ("val", val)):
             if not ids:
+                groups = f" in {len({*map(self._group_of, pairs)})} groups" if self.group else ""
                 raise InputError(
-                    f"data.val={self.val}: of {len(pairs)} images {split} gets none; give another share, or ids."
+                    f"data.val={self.val}: of {len(pairs)} images{groups} {split} gets none; give other ids or a share."
                 )
-        if shared := sorted(set(train) & set(val)):
-            raise InputError(f"data.train and data.val have {len(shared)} images in common: {_some(shared)}.")
-        if self.group and (shared := sorted({*map(self._group_of, train)} & {*map(self._group_of, val)})):
-            raise InputError(f"data.train and data.val both have images of the groups {_some(shared)}.")
         return {"train": train, "val": val}
 
     def _group_of(self, image: str) -> str:
@@ -117,7 +140,10 @@ class Splits:
         match = re.match(self.group, image)
         if match is None:
             raise InputError(f"data.group={self.group}: does not fit the id {image}; correct the expression.")
-        return (match.group(1) if match.re.groups else match.group(0)) or ""
+        found = match.group(1) if match.re.groups else match.group(0)
+        if not found:
+            raise InputError(f"data.group={self.group}: finds no group in the id {image}; correct the expression.")
+        return found
 
 
 def _chosen(ids: Sequence[str], patterns: Sequence[str], split: str) -> list[str]:
@@ -128,7 +154,7 @@ def _chosen(ids: Sequence[str], patterns: Sequence[str], split: str) -> list[str
         inside = pattern.replace("/", BETWEEN)
         own = {inside} & known or {image for image in ids if fnmatchcase(image, inside)}
         if not own:
-            raise InputError(f"data.{split}: '{pattern}' fits no id; there are {_some(ids)}.")
+            raise InputError(f"data.{split}: '{pattern}' fits no id; there are {some(ids)}.")
         found |= own
     return [image for image in ids if image in found]
 
@@ -136,7 +162,3 @@ def _chosen(ids: Sequence[str], patterns: Sequence[str], split: str) -> list[str
 def place(name: str) -> float:
     """A number in [0, 1) that depends on the name alone: so adding images moves none from one split to the other."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

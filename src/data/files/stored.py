@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from src.data.classes import Pixels
-from src.data.files.decoding import PNG, FileInputError, check_png, decoded, opened, read_bytes
+from src.data.files.decoding import PNG, FileInputError, bits, check_png, decoded, opened, read_bytes
+
+_LOSSLESS = ("PNG", "TIFF", "BMP", "WEBP", "GIF")  # TIFF and WebP have lossy varieties
+_LOSSY_TIFF = (6, 7, 34712, 34892, 34933, 34934, 50001, 50002)  # compressions of the family of JPEG and WebP, tag 259
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Stored:
 
     def colours(self, path: Path) -> Pixels:
         """(H, W, 3) uint8 RGB; raises InputError for pixels that have no such colour, or are transparent."""
+        if self.pixels.dtype == bool:
+            return np.asarray(np.stack([self.pixels] * 3, axis=-1).astype(np.uint8) * np.uint8(255))
         if self.pixels.dtype != np.uint8:
             raise FileInputError(
                 f"{path} has {self.pixels.dtype} values, but colours have 8 bits.", kind="not of 8 bits"
@@ -54,14 +60,41 @@ def read_stored(path: Path) -> Stored:
         InputError: as `read_rgb`; also if the format is lossy: compression makes labels that nobody drew.
     """
     data = read_bytes(path)
-    if data.startswith(b"\xff\xd8") or (data[8:12] == b"WEBP" and data[12:16] != b"VP8L" and b"VP8L" not in data[:64]):
-        raise FileInputError(
-            f"{path} is a JPEG or a lossy WebP, whose compression makes labels that nobody drew; take the original "
-            "mask, or draw it as PNG",
-            kind="of a lossy format",
-        )
     with opened(data, path) as image:
+        if _is_lossy(image, data):
+            raise FileInputError(
+                f"{path} is of a lossy format ({image.format}), whose compression makes labels that nobody drew; take "
+                f"the original mask, or draw it as {', '.join(_LOSSLESS)}",
+                kind="of a lossy format",
+                advice="their compression makes labels that nobody drew: take the original masks",
+            )
         pixels = decoded(image, data, path)
+        if pixels.ndim == 3 and bits(image, data) > 8:
+            raise FileInputError(
+                f"{path} has colours of 16 bits; save it with 8 bits per channel", kind="not of 8 bits"
+            )
         if data.startswith(PNG) and image.mode == "L" and (depth := check_png(data, path)) < 8:
             pixels = pixels // (255 // (2**depth - 1))  # Pillow multiplies such values: of 4 bits, 1 becomes 17
+        if image.format == "WEBP" and (pixels[..., :1] == pixels[..., :3]).all():
+            return Stored(pixels[..., 0], "L", b"")  # the format has no grey pictures
         return Stored(pixels, image.mode, bytes(image.getpalette("RGB") or []) if image.mode == "P" else b"")
+
+
+def _is_lossy(image: Image.Image, data: bytes) -> bool:
+    """Whether a file may hold other pixels than were drawn."""
+    if image.format == "WEBP":
+        return not _is_lossless_webp(data)
+    if image.format == "TIFF":
+        return image.tag_v2.get(259, 1) in _LOSSY_TIFF  # type: ignore[attr-defined]
+    return image.format not in _LOSSLESS
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    """Whether the picture of a WebP file is in a chunk `VP8L`; colour profiles may stand before it."""
+    at = 12
+    while at + 8 <= len(data):
+        name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        at += 8 + length + length % 2
+    return False

@@ -15,7 +15,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def overlay(rgb: Pixels, labels: Labels, classes: Classes) -> Pixels:
-    """(H, W, 3): the image in grey with the classes' colours over it; background stays grey, void is white.
+    """(H, W, 3): the image in grey with the classes' colours over it; background stays grey, void is hatched.
 
     Args:
         rgb: (H, W, 3).
@@ -30,16 +30,22 @@ def overlay(rgb: Pixels, labels: Labels, classes: Classes) -> Pixels:
     void = labels == classes.void
     known = np.where(void, 0, labels)
     mixed = (share * classes.palette).astype(np.float32)[known] + (1 - share)[known] * grey
-    mixed[void] = 255
+    mixed[void] = hatched(*void.shape)[void]
     picture: Pixels = mixed.astype(np.uint8)
     return picture
+
+
+def hatched(height: int, width: int) -> Pixels:
+    """(height, width, 3): white with thin grey stripes, as void is drawn."""
+    stripe = (np.arange(height)[:, None] + np.arange(width)) % 8 < 2
+    return np.where(stripe[..., None], 190, 255).repeat(3, -1).astype(np.uint8)
 
 
 class Legend:
     """The colours and names of some classes, in as many lines as they need.
 
     Args:
-        labels: to show; the background is left out, as it is not coloured.
+        labels: to show, perhaps with void; the background is left out, as it is not coloured.
         classes: of the labels.
         width: px.
         font: of the names.
@@ -54,7 +60,7 @@ class Legend:
         for label in labels:
             if label == classes.background:
                 continue
-            needed = 30 + int(font.getlength(classes.names[label]))
+            needed = 30 + int(font.getlength(self._name(label)))
             if x + needed > width and x > gap:
                 x, line = gap, line + 1
             self.places.append((label, x, line))
@@ -65,5 +71,12 @@ class Legend:
         """Draw it below `top` px."""
         for label, x, line in self.places:
             y = top + line * LINE
-            draw.rectangle((x, y + 2, x + 12, y + 14), fill=self.classes.colours[label], outline="grey")
-            draw.text((x + 17, y), self.classes.names[label], fill="black", font=self.font)
+            is_void = label == self.classes.void
+            fill = "white" if is_void else self.classes.colours[label]
+            draw.rectangle((x, y + 2, x + 12, y + 14), fill=fill, outline="grey")
+            if is_void:
+                draw.line((x, y + 14, x + 12, y + 2), fill="grey", width=2)
+            draw.text((x + 17, y), self._name(label), fill="black", font=self.font)
+
+    def _name(self, label: int) -> str:
+        return "void" if label == self.classes.void else self.classes.names[label]

@@ -21,7 +21,7 @@ from rich.text import Text
 from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.data.classes import Classes
-from src.data.files.decoding import FileInputError
+from src.data.files.decoding import FileInputError, orientation
 from src.data.files.folder import ImageFolder
 
 SHOWN = 10  # examples listed per problem
@@ -37,12 +37,16 @@ class Report:
         classes: of the labels.
         problems: one line each; empty if nothing is wrong.
         splits: split -> ids of its images.
+        counted: split -> number of its masks that can be read.
+        turned: split -> number of images that an EXIF flag turns or mirrors.
         pixels: split -> (C + 1,) int64 pixels per class, and of void, over the valid masks.
     """
 
     classes: Classes
     problems: list[str]
     splits: dict[str, list[str]]
+    counted: dict[str, int]
+    turned: dict[str, int]
     pixels: dict[str, NDArray[np.int64]]
 
     @property
@@ -58,7 +62,11 @@ class Report:
     def render(self) -> RenderableType:
         """The table of shares and the list of problems, for a terminal of 80 columns and up."""
         findings = [Text.assemble(("✗ ", "bold red"), printable(problem)) for problem in self.problems]
-        table = [self._table()] if any(self.splits.values()) else []
+        table: list[RenderableType] = [self._table()] if any(self.splits.values()) else []
+        if any(self.turned.values()):
+            numbers = ", ".join(f"{count} of {split}" for split, count in self.turned.items() if count)
+            flags = f"An EXIF flag turns or mirrors some images ({numbers}); their pixels are read as they are stored."
+            table.append(Text(flags, style="yellow"))
         return Group(*table, *(findings or [Text("✓ no problems found", style="green")]))
 
     def _table(self) -> Table:
@@ -69,7 +77,9 @@ class Report:
         table = Table(title="share of labelled pixels", title_justify="left", box=None, pad_edge=False)
         table.add_column("class")
         for split, ids in self.splits.items():
-            table.add_column(f"{split}\n{len(ids):,} images", justify="right", no_wrap=True)
+            whole = self.counted[split] == len(ids)
+            counted = "" if whole else f"\n{self.counted[split]:,} counted"
+            table.add_column(f"{split}\n{_number(ids, 'image')}{counted}", justify="right", no_wrap=True)
             table.add_column("", width=BAR, no_wrap=True)
         for label, name in enumerate(self.classes.names):
             cells: list[Text] = []
@@ -117,8 +127,12 @@ def inspect(
     never = [name for name, count in zip(folder.classes.names, total[:-1], strict=True) if count == 0]
     if never and total.any():
         hint = _two_values(folder, total)
-        problems.append(f"{_some(never, 'class')} of data.classes never occur{'s' * (len(never) == 1)}{hint}")
-    return Report(folder.classes, problems, found, pixels)
+        where = "" if all(len(look.faults) == 0 for look in looks.values()) else " in the masks that can be read"
+        verb = f"never occur{'s' * (len(never) == 1)}"
+        problems.append(f"{_some(never, 'class')} of data.classes {verb}{where}{hint}")
+    counted = {split: look.counted for split, look in looks.items()}
+    turned = {split: look.turned for split, look in looks.items()}
+    return Report(folder.classes, problems, found, counted, turned, pixels)
 
 
 def _listed(splits: Mapping[str, Callable[[], list[str]]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -145,6 +159,8 @@ class _Look:
     """What was found in a split: pixels per class and void; per kind of fault the bad files and a way out; hashes."""
 
     pixels: NDArray[np.int64]
+    counted: int = 0
+    turned: int = 0
     faults: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     advice: dict[str, str] = field(default_factory=dict)
     hashes: dict[bytes, str] = field(default_factory=dict)
@@ -156,8 +172,10 @@ def _read_all(folder: ImageFolder, ids: list[str], *, split: str) -> _Look:
         results = pool.map(lambda image_id: _look(folder, image_id), ids)
         console = Console(stderr=True, markup=False, emoji=False)
         tracked = track(results, description=f"reading {split}", total=len(ids), console=console)
-        for image_id, (found, wrong, digest) in zip(ids, tracked, strict=True):
+        for image_id, (found, wrong, digest, is_turned) in zip(ids, tracked, strict=True):
             look.pixels += found
+            look.turned += is_turned
+            look.counted += bool(found.any())
             if digest:
                 look.hashes[digest] = image_id
             for fault, example, advice in wrong:
@@ -172,10 +190,11 @@ def _twins(one: _Look, other: _Look) -> list[str]:
     return [f"{first} = {second}" for first, second in both if first != second]
 
 
-def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str, str]], bytes]:
-    """For one image and its mask: pixels per class and void, faults as (fault, example, advice), a hash of the pixels.
+def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[tuple[str, str, str]], bytes, bool]:
+    """For one image and its mask: pixels per class and void, faults as (fault, example, advice), and two facts.
 
-    A fault is what a training would raise: the same functions read the files.
+    They are a hash of the image's pixels, and whether an EXIF flag turns it. A fault is what a training would raise:
+    the same functions read the files.
     """
     faults: list[tuple[str, str, str]] = []
 
@@ -184,7 +203,8 @@ def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[t
             return read()
         except FileInputError as error:
             detail = f" ({error.detail})" if error.detail else ""
-            faults.append((error.kind, f"{path.parent.name}/{path.name}{detail}", error.advice))
+            inside = path.relative_to(folder.path) if path.is_relative_to(folder.path) else path
+            faults.append((error.kind, f"{inside}{detail}", error.advice))
             return None
 
     size = len(folder.classes)
@@ -192,11 +212,16 @@ def _look(folder: ImageFolder, image_id: str) -> tuple[NDArray[np.int64], list[t
     image = tried(lambda: folder.read_image(image_id), folder.image_path(image_id))
     mask = tried(lambda: folder.read_mask(image_id), mask_path)
     digest = b"" if image is None else hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+    is_turned = image is not None and orientation(folder.image_path(image_id)) != 1
     if mask is None:
-        return np.zeros(size + 1, dtype=np.int64), faults, digest
+        return np.zeros(size + 1, dtype=np.int64), faults, digest, is_turned
     if image is not None:
         tried(lambda: folder.check_sizes(image_id, image, mask), mask_path)
-    return np.bincount(np.minimum(mask, size).ravel(), minlength=size + 1), faults, digest
+    return np.bincount(np.minimum(mask, size).ravel(), minlength=size + 1), faults, digest, is_turned
+
+
+def _number(ids: list[str], noun: str) -> str:
+    return f"{len(ids):,} {noun}{'s' * (len(ids) != 1)}"
 
 
 def _some(examples: Iterable[str], noun: str) -> str:

@@ -54,7 +54,7 @@ def _composed(folder: ImageFolder, cells: list[tuple[str, Pixels, Labels]]) -> I
     cell = 2 * _WIDTH + 2 * _GAP
     width = min(_COLUMNS, len(cells)) * (cell + _GAP) + _GAP
     lines = -(-len(cells) // _COLUMNS)
-    present = sorted({int(v) for _, _, mask in cells for v in np.unique(mask)} - {classes.void})
+    present = sorted({int(v) for _, _, mask in cells for v in np.unique(mask)})
     legend = Legend(present, classes, width, font, gap=_GAP)
     top = lines * (LINE + _HEIGHT + _GAP) + _GAP
     canvas = Image.new("RGB", (width, top + legend.height + _GAP), "white")

@@ -109,8 +109,8 @@ class Images:
         """Probabilities (C, H, W), rgb (H, W, 3) and truth (H, W) of each image."""
         for index, image_id in enumerate(self.ids):
             sample = self.samples[index]
-            count = len(self.data.folder.classes)
-            logits = read_resized(self.logits, image_id, sample["mask"], count, self.data.origin(image_id))
+            classes = self.data.folder.classes.names
+            logits = read_resized(self.logits, image_id, sample["mask"], classes, self.data.origin(image_id))
             yield logits.softmax(0), sample["rgb"].numpy(), sample["mask"].long()
 
 

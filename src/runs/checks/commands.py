@@ -158,6 +158,11 @@ def check_inspection(config: DictConfig) -> None:
     given = [key for key in ("images", "masks") if config[key] is not None]
     if len(given) == 1 or (config.write is not None and not given):
         raise InputError("give images=FOLDER and masks=FOLDER, both; write=FILE.yaml is where the config goes.")
+    for word in HydraConfig.get().overrides.task if given else ():
+        if re.match(r"[+~]*data\b", word):
+            raise InputError(
+                f"{word}: belongs to a data set that has a config; with images= and masks= one is proposed."
+            )
     check_data_set(config)
 
 

@@ -18,11 +18,19 @@ from src.runs.checks.schema import SEED
 from src.runs.checks.variants import check_variants
 
 _GROUPS = ("backbone", "head", "loss", "crf", "variants")
+
+
+def _data(key: str, value: Any) -> None:
+    parts({"root": check_path}, more=True)(key, value)
+    if "classes" not in value:
+        raise InputError(f"{key}.classes: is missing, so it is of a version before 0.3.0; train the network again.")
+
+
 STORED = parts(  # what every use of a stored config reads; logger, trainer and places are those of the command
     {
         **dict.fromkeys(_GROUPS, check_mapping),
         "plugins": each(check_text),
-        "data": parts({"root": check_path}, more=True),
+        "data": _data,
         "recipe": parts(SCORING, more=True),
         "seed": SEED,
     },

@@ -24,7 +24,7 @@ from src.core.values import (
 from src.crf.model import GUIDANCES
 from src.runs.checks.recipe import NORMAL
 from src.scoring import presets
-from src.scoring.fusion import LIMITS, RULES, bound, options_of
+from src.scoring.fusion import LIMITS, RULES, needs_background, options_of
 
 MOST = 1000  # variants; table=crf_fusion has 49
 _INFERENCE = parts(  # see `src.models.inference`
@@ -44,9 +44,14 @@ def check_variants(variants: DictConfig, background: int | None) -> None:
     `background`: label of the class that is the background, which some rules need.
     """
     check_config(variants, _all, "variants")
-    for name, variant in variants.items():
-        if variant and variant.get("fusion") is not None:
-            bound(variant.fusion, variant.get("options") or {}, background, f"variants.{name!s}")
+    if background is None and (
+        needy := [str(k) for k, one in variants.items() if one and needs_background(one.get("fusion"))]
+    ):
+        words = " ".join(f"'~variants.{name}'" for name in needy)
+        raise InputError(
+            f"variants {', '.join(needy)}: their rule asks where the background is, but none of the classes is it "
+            f"(data.background is null); leave them out with {words}, or name the class, or use variants=none."
+        )
 
 
 def _all(key: str, variants: Any) -> None:
