@@ -6,7 +6,7 @@ ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint reference bench bench-crf bench-coverage bench-report test-slow clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint reference bench bench-crf bench-coverage bench-classes bench-report test-slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench-crf: setup ## compare the dense CRF with pydensecrf, on real images from S
 
 bench-coverage: setup ## simulate how often the tables' intervals hold the truth
 	$(RUN) -m benchmarks.coverage $(ARGS)
+
+bench-classes: setup ## measure what scoring an image costs for 21 and for 150 classes
+	$(RUN) -m benchmarks.many_classes $(ARGS)
 
 bench-report: setup ## measure how long a report takes on counts of all of VOC2012 val
 	$(RUN) -m benchmarks.report $(ARGS)

@@ -112,19 +112,19 @@ class Labelling:
 
     @cached_property
     def _of_code(self) -> NDArray[np.int32]:
-        """(2^24,) label of each colour; -1: it stands for nothing. 64 MB, of which the system provides what is used."""
+        """(2^24,) 1 + label of each colour; 0: it stands for nothing. Only the pages that are used take memory."""
         owners = {_code(colour): label for label, colour in enumerate(self.classes.colours)}
         owners |= {_code(pixel): label for pixel, label in self.mapping.items() if isinstance(pixel, tuple)}
         if isinstance(self.void, tuple):
             owners[_code(self.void)] = self.classes.void
-        table = np.full(2**24, _UNKNOWN, dtype=np.int32)
-        table[[*owners]] = [*owners.values()]
+        table = np.zeros(2**24, dtype=np.int32)
+        table[[*owners]] = [label + 1 for label in owners.values()]
         return table
 
     def _of_colours(self, stored: Stored, path: Path) -> Labels:
         pixels = stored.colours(path)
         codes = codes_of(pixels)
-        found = self._of_code[codes]
+        found = self._of_code[codes] - 1
         if (strange := found == _UNKNOWN).any():
             shares = _shares(codes[strange], codes.size)
             raise FileInputError(
