@@ -33,7 +33,7 @@ def test_every_choice_composes_and_builds(choice):
         "tuned": ["crf.tuned={guidance:raw,fusion:fill,options:{},ids:[]}"],
         "smp": ["backbone=timm"],
         "folder": ["data.classes=[a,b]", "data.val=20 %", "data.background=a"],
-        **dict.fromkeys(("ade20k", "camvid", "cityscapes"), ["variants=none"]),  # without a background
+        **{key: ["variants=none"] for key in ("ade20k", "camvid", "cityscapes")},  # without a background
     }
     settled = config(f"{choice.parent}={choice.name}", *more.get(choice.name, []))
     for module in {"timm": ["timm"], "smp": ["timm", "segmentation_models_pytorch"]}.get(choice.name, []):
