@@ -239,6 +239,7 @@ def test_palettes_that_contradict_each_other_make_colours_count(palettes, expect
         ([1, 2, 255], {1: "class1", 2: "class2"}, 255),
         ([0, 128, 255], {0: "background", 128: "class128", 255: "class255"}, None),
         ([0, 255], {0: "background", 255: "class255"}, None),
+        ([0, 8, 15, 255], {0: "background", 8: "class8", 15: "class15"}, 255),  # some of VOC's
     ],
 )
 def test_255_is_void_only_where_it_is_not_one_more_label(values, mapping, void, tmp_path):

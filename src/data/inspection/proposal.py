@@ -26,6 +26,7 @@ from src.data.inspection.seen import Seen, look, shown
 
 _LOOKED_AT = 300  # images, spread evenly
 _RARE = 0.05  # per cent of pixels below which a colour is no class but the trace of a resize
+_FAR = 64  # from 255; labels below are not on the way to it, as 0, 128, 255 are
 _TRACE = 0.005  # the same of values
 _VAL = 0.2  # share of the images
 _GROUP = r"(.+)[_-][^_-]*"  # what many call several images of one thing: patient7_slice3
@@ -132,7 +133,8 @@ def _of_values(seen: Seen, masks: Path) -> list[str]:
     if values[-1] >= 2**16 or values[0] < 0 or len(values) > MOST:
         raise InputError(f"{masks}: the masks have {len(values):,} values up to {values[-1]}, so they are no labels.")
     labels = [value for value in values if value != 255]
-    is_void = 255 in values and len(labels) > 1 and labels[-1] - labels[0] < len(labels) and labels[0] <= 1
+    in_a_row = len(labels) > 1 and labels[-1] - labels[0] < len(labels) and labels[0] <= 1
+    is_void = 255 in values and (in_a_row or (len(labels) > 2 and labels[-1] < _FAR))
     labels = labels if is_void else values
     if len(labels) < 2:
         raise InputError(f"{masks}: the masks have only the value {labels[0]}, so there is nothing to learn.")
@@ -154,7 +156,7 @@ def _of_values(seen: Seen, masks: Path) -> list[str]:
         )
     if sum(counted.share(value) < _TRACE for value in values) > len(values) / 2:
         lines.append("# Most values are very rare: were the masks resized or compressed after they were drawn?")
-    reason = "255 is the usual value, and it is not the next label" if is_void else "each value is a class"
+    reason = "255 is the usual value, and far from the others" if is_void else "each value is a class"
     return [*lines, f"void: {255 if is_void else 'null'}  # {reason}", *_background_line(names, background, "value 0")]
 
 
