@@ -19,7 +19,8 @@ def main(config: DictConfig) -> float:
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
     folder = source.output_folder(config, settled, found, data)
-    console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}", soft_wrap=True)
+    warning = source.trained_on(settled, found, data)
+    console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}{warning}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
         keep = scoring.kept_logits(None, settled.variants, RunFolder(found.path), data)

@@ -14,9 +14,11 @@ from src.core.files.alone import only_reading
 from src.data.classes import Classes, class_mapping, differing_classes
 from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
+from src.data.files.lists import read_ids
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
 from src.models.checkpoint import check_weights, load_checkpoint
+from src.runs.checks.commands import check_data_set
 from src.runs.checks.stored import checked_config, naming
 from src.runs.config_hash import evaluation_name
 from src.runs.folder import RunFolder
@@ -80,6 +82,7 @@ def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, H
     """The source of predictions, the config for it, the machine, and the data, which is found or made."""
     source = find(config)
     settled = settle(config, source, typed)
+    check_data_set(settled)
     _check_classes(config, settled, source)
     machine = build.hardware(settled)
     build.compile_ahead(settled, machine)
@@ -145,6 +148,18 @@ def mapping_of(settled: DictConfig, source: Source) -> tuple[int | None, ...] | 
     if own is None or (own.names == other.names and given is None):
         return None
     return class_mapping(own.names, other.names, given, where=f"{source.name} and {settled.data.name}")
+
+
+def trained_on(settled: DictConfig, source: Source, data: SegmentationDataModule) -> str:
+    """A warning if images that will be scored were trained on, as far as a run folder tells; else empty."""
+    path = RunFolder(source.path).splits / "train.txt"
+    if source.stored is None or not path.is_file():
+        return ""
+    stored = source.stored.data
+    if settled.data.name != stored.name and Path(settled.data.root).resolve() != Path(stored.root).resolve():
+        return ""  # ids of other data may be equal by chance
+    seen = len({*read_ids(path)} & {*data.ids("val")})
+    return f"; WARNING: {seen} of them were trained on, so their scores say nothing" if seen else ""
 
 
 def output_folder(config: DictConfig, settled: DictConfig, source: Source, data: SegmentationDataModule) -> RunFolder:

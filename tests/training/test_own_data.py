@@ -145,6 +145,12 @@ def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes
         check_counts({name: np.minimum(found, 1) for name, found in labels.items()}, ids, counts["none"])
         joined = counts["none"]
     assert joined[:, 0, 0].sum() <= own[:, 0, 0].sum()  # two classes together win more pixels than each alone
+    seen = warm_run(
+        "evaluate", "run=runs/r", "variants=none", "data.val=[patient0_*,patient1_*]", "output=o", cwd=tmp_path
+    )
+    learned = set((tmp_path / "runs/r/splits/train.txt").read_text().split())
+    count = len(learned & {f"patient{k}_{side}" for k in (0, 1) for side in "ab"})
+    assert f"WARNING: {count} of them were trained on" in seen.stdout
     mixed = warm_run("report", "runs=runs/r,out", cwd=tmp_path, status=1)
     assert "different classes" in mixed.stderr
 

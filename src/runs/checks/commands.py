@@ -112,7 +112,7 @@ def check_tune(config: DictConfig) -> None:
         raise InputError("trainer.devices: the search runs in one process; leave it out.")
     check_trainer(config.trainer)
     check_crf(config.crf)
-    check_data_set(config)
+    _check_named_data(config)
 
 
 def check_report(config: DictConfig) -> None:
@@ -150,6 +150,13 @@ def check_data_set(config: DictConfig) -> None:
     _check_name(SOURCES, config.data.get("source"), config)
     check_data(config.data)
     source_of(config.data)
+
+
+def _check_named_data(config: DictConfig) -> None:
+    """The same, unless a run's own data is used: then `data.KEY` changes that, and is checked with it."""
+    own = config.get("run") is not None or config.get("checkpoint") is not None
+    if not own or any(word.startswith("data=") for word in HydraConfig.get().overrides.task):
+        check_data_set(config)
 
 
 def check_inspection(config: DictConfig) -> None:
@@ -198,5 +205,5 @@ def _plugins_before(config: DictConfig) -> list[str]:
 def _common(config: DictConfig) -> None:
     check_trainer(config.trainer)
     check_crf(config.crf)
-    check_data_set(config)
+    _check_named_data(config)
     check_variants(config.variants, classes_of(config.data).background)
