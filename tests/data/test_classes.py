@@ -10,6 +10,7 @@ from src.core.errors import InputError
 from src.data.classes import Classes, class_mapping, distinct_colours, label_type, read_classes, void_label
 from src.data.files.labels import Labelling
 from src.data.transforms import Augment, ready
+from src.models.backbones import MEAN, STD
 from src.models.inference import mapped
 from src.models.losses import CrossEntropy, Dice, Focal
 from src.scoring.confusion import RingCounter, confusion_matrix
@@ -32,7 +33,8 @@ def test_a_mask_comes_through_reading_and_augmentation(count, tmp_path):
     still = {"flip": 0, "jitter": {}, "squash": False, "void": classes.void}
     augment = Augment(crop=64, scale=(1, 1), **still)  # larger than the image: void around it
     drawn = augment(np.zeros((40, 50, 3), np.uint8), mask, torch.Generator().manual_seed(0))["mask"]
-    batch = ready({"rgb": torch.zeros(1, 64, 64, 3, dtype=torch.uint8), "mask": drawn[None]}, channels_last=False)
+    black = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    batch = ready({"rgb": black, "mask": drawn[None]}, mean=MEAN, std=STD, channels_last=False)
     values, pixels = batch["mask"].unique(return_counts=True)
     expected = np.bincount(labels[3:].ravel(), minlength=count)
     found = np.bincount(values[:-1], weights=pixels[:-1], minlength=count)
