@@ -46,6 +46,5 @@ def test_seven_classes_of_voc_from_training_to_report(sample, tmp_path):
     text = page.read_text()
     assert all(name in text for name in NAMES[1:]) and "tvmonitor" not in text
     assert len(list((run / "panels").glob("*.png"))) == 2
-    (files,) = tmp_path.glob("wandb/offline-run-*/files")
-    (table,) = files.glob("media/table/iou_per_class*.table.json")
+    (table,) = run.glob("wandb/offline-run-*/files/media/table/iou_per_class*.table.json")
     assert {row[1] for row in json.loads(table.read_text())["data"]} == set(NAMES)
