@@ -180,6 +180,13 @@ def parts(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = No
     return checked
 
 
+def as_dict(config: DictConfig) -> dict[str, Any]:
+    """A part of a config as dicts, lists and values; references are followed."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
 def check_config(config: Any, check: Check, key: str = "") -> None:
     """Raise InputError unless a config, or a part of one, is what `check` accepts; references are followed."""
     content = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.core.errors import InputError
 from src.core.values import (
+    as_dict,
     check_choice,
     check_config,
     check_folder_name,
@@ -96,7 +97,7 @@ DATA = parts(
 def check_data(data: DictConfig) -> None:
     """Raise InputError for a group `data` that describes no data set; nothing on the disk is looked at."""
     check_config(data, DATA, "data")
-    content = _plain(data)
+    content = as_dict(data)
     labelling_of(data)
     for split in ("train", "val"):
         if content[split] is not None and content[f"{split}_list"] is not None:
@@ -109,13 +110,13 @@ def check_data(data: DictConfig) -> None:
 
 def classes_of(data: DictConfig) -> Classes:
     """The classes that the group `data` of a config names; raises InputError as `read_classes`."""
-    content = _plain(data)
+    content = as_dict(data)
     return read_classes(content["classes"], content["background"])[0]
 
 
 def labelling_of(data: DictConfig) -> Labelling:
     """What the pixels of the masks mean; raises InputError for a void or a mapping that cannot be."""
-    content = _plain(data)
+    content = as_dict(data)
     classes, stated = read_classes(content["classes"], content["background"])
     by_colour = content["colours"] == "exact"
     if by_colour and not stated:
@@ -149,7 +150,7 @@ def labelling_of(data: DictConfig) -> Labelling:
 
 def folder_of(data: DictConfig, path: Path) -> ImageFolder:
     """The images and masks that the group `data` describes, in a folder that its source has found or made."""
-    content = _plain(data)
+    content = as_dict(data)
     patterns = {
         key: Patterns(
             path, (content[key],) if isinstance(content[key], str) else tuple(content[key]), key=f"data.{key}"
@@ -163,7 +164,7 @@ def folder_of(data: DictConfig, path: Path) -> ImageFolder:
 
 def splits_of(data: DictConfig, path: Path, left_out: Mapping[str, frozenset[str]]) -> Splits:
     """The splits that the group `data` describes; `left_out` as in `Splits`."""
-    content = _plain(data)
+    content = as_dict(data)
     rules = {split: rule_of(content, split) for split in ("train", "val")}
     return Splits(folder_of(data, path), **rules, group=content["group"], left_out=dict(left_out))
 
@@ -235,9 +236,3 @@ def _label(key: Any, name: Any, classes: Classes) -> int:
         f"data.label_mapping.{key}={shown(name)}: must be void, a class of data.classes, or its number, from 0 to "
         f"{len(classes) - 1}."
     )
-
-
-def _plain(data: DictConfig) -> dict[str, Any]:
-    content = OmegaConf.to_container(data, resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 import src
 from src.core.machine import keep_freed_memory, processor_name
+from src.core.values import as_dict
 from src.crf.cpu import ahead
 from src.crf.engines import ENGINES, Engine
 from src.crf.model import DenseCRF
@@ -46,7 +47,7 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
         prepare=source_of(data),
         root=Path(data.root),
         split=partial(splits_of, data, left_out=presets.tuned_on(config)),
-        augment=Augment(**plain(recipe.augment), void=classes_of(data).void),
+        augment=Augment(**as_dict(recipe.augment), void=classes_of(data).void),
         batch_size=recipe.batch_size,
         protocol=recipe.protocol,
         workers=machine.workers,
@@ -59,9 +60,9 @@ def datamodule(config: DictConfig, machine: Hardware) -> SegmentationDataModule:
 def network(config: DictConfig) -> DeepLab:
     """Head on backbone, without weights from a file."""
     stride = config.head.output_stride
-    backbone = BACKBONES.make(plain(config.backbone), ignore=("name", "weights"), output_stride=stride)
+    backbone = BACKBONES.make(as_dict(config.backbone), ignore=("name", "weights"), output_stride=stride)
     fixed = {"backbone": backbone, "num_classes": len(classes_of(config.data))}
-    built: DeepLab = HEADS.make(plain(config.head), ignore=("output_stride",), **fixed)
+    built: DeepLab = HEADS.make(as_dict(config.head), ignore=("output_stride",), **fixed)
     return built
 
 
@@ -135,10 +136,3 @@ def machine_facts(machine: Hardware) -> dict[str, Any]:
         "processes": machine.processes,
         "threads": torch.get_num_threads(),
     }
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """A part of a config as dicts, lists and values."""
-    content = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}

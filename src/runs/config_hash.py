@@ -4,8 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from src.core.values import as_dict
 from src.scoring.presets import tuned_on
 
 # Keys that do not change a result: places of files, display, and how jobs run.
@@ -28,9 +29,8 @@ def training_identity(config: DictConfig) -> str:
 
 def circumstances_left_out(config: DictConfig) -> dict[str, Any]:
     """The resolved config without the keys that do not change a result."""
-    content = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(content, dict)
-    kept = {str(key): value for key, value in content.items() if key not in _NOT_IDENTITY}
+    content = as_dict(config)
+    kept = {key: value for key, value in content.items() if key not in _NOT_IDENTITY}
     kept["trainer"] = {key: content["trainer"].get(key) for key in _TRAINER_IDENTITY}
     kept["data"] = {key: value for key, value in content["data"].items() if key != "root"}
     if isinstance(classes := kept["data"].get("classes"), dict):  # their order is that of the labels

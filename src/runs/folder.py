@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.core.errors import InputError, Interrupted
 from src.core.files.whole import Rows, remove_leftovers, replacing, write_arrays, write_json
+from src.data.files.lists import write_ids
 from src.runs.checks import records
 
 _MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less
@@ -144,8 +145,7 @@ class RunFolder:
         self.write_config(config)
         self.splits.mkdir(exist_ok=True)
         for name, ids in splits.items():
-            with replacing(self.splits / f"{name}.txt", durable=False) as temporary:
-                temporary.write_text("".join(f"{image}\n" for image in ids), encoding="utf-8")
+            write_ids(self.splits / f"{name}.txt", ids)
 
     def create(self) -> None:
         """Make the folder and check that it can be written to."""

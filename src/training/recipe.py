@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer, lr_scheduler
 
 from src.core.errors import InputError
+from src.core.values import as_dict
 from src.data.config import classes_of
 from src.evaluation import build
 from src.evaluation.hardware import Hardware
@@ -57,7 +58,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
     recipe = config.recipe
     built = SegmentationTask(
         build.in_layout(net, machine),
-        loss=LOSSES.make(build.plain(config.loss)),
+        loss=LOSSES.make(as_dict(config.loss)),
         classes=classes.names,
         optimizer=optimizer(recipe.optimizer),
         scheduler=scheduler(recipe) if recipe.scheduler else None,
@@ -71,7 +72,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
         compiled=config.trainer.compile,
         frozen_batchnorm=recipe.freeze_batchnorm,
         provenance={
-            "config": build.plain(config),
+            "config": as_dict(config),
             "classes": classes.plain(),
             "versions": build.versions(),
             "fingerprint": fingerprint,
@@ -83,14 +84,14 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
 
 def optimizer(chosen: DictConfig) -> Callable[[list[dict[str, Any]]], Optimizer]:
     """A function that makes the recipe's optimiser of `torch.optim` from parameter groups."""
-    options = build.plain(chosen)
+    options = as_dict(chosen)
     made = getattr(torch.optim, options.pop("name"))
     return lambda groups: _made("optimizer", made, groups, **options)
 
 
 def scheduler(recipe: DictConfig) -> Callable[[Optimizer, int], Any]:
     """A function that makes the recipe's scheduler from an optimiser and a number of steps."""
-    options = build.plain(recipe.scheduler)
+    options = as_dict(recipe.scheduler)
     name = options.pop("name")
     made, length = getattr(lr_scheduler, name), SCHEDULERS[name]
     if length is None:

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf, open_dict
 from torchvision.models import get_model_weights
 
 from src.core.names import CONF, declared
-from src.core.values import check_config
+from src.core.values import as_dict, check_config
 from src.crf.engines import ENGINES
 from src.crf.model import CRFParameters
 from src.data.sources.table import SOURCES, source_of
@@ -42,7 +42,7 @@ def test_every_choice_composes_and_builds(choice):
     if choice.parent.name != "variants":
         assert settled[str(choice.parent)].name == (settled.backbone.model if choice.name == "timm" else choice.name)
     build.variants(settled)
-    Augment(**build.plain(settled.recipe.augment), void=255)
+    Augment(**as_dict(settled.recipe.augment), void=255)
     optimizer = recipe.optimizer(settled.recipe.optimizer)([{"params": [torch.nn.Parameter(torch.zeros(1))]}])
     recipe.scheduler(settled.recipe)(optimizer, 10)
     assert callable(source_of(settled.data))

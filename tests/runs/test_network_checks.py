@@ -33,7 +33,7 @@ def test_a_missing_package_is_told_with_the_command(monkeypatch, installed):
         check_parts(chosen())
 
 
-@pytest.mark.parametrize("model", ["hf-hub:somebody/net", "local-dir:/tmp/net", "../net", "a.b.c", "", None, 3])
+@pytest.mark.parametrize("model", ["hf-hub:somebody/net", "local-dir:net", "../net", "a.b.c", "", None, 3])
 def test_only_names_are_models_of_timm(model, installed):
     with pytest.raises(InputError, match=r"backbone\.model=.*must be a name of timm's"):
         check_parts(chosen(model))

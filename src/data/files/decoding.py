@@ -94,8 +94,8 @@ def largest_value(path: Path) -> int:
 
 
 def orientation(path: Path) -> int:
-    """EXIF's orientation of an image: 1 as stored, 5 to 8 turned by 90 degrees; 1 where there is none."""
-    with opened(read_bytes(path), path) as image:
+    """EXIF's orientation of an image that can be read: 1 as stored, 5 to 8 turned by 90 degrees; 1 if it has none."""
+    with Image.open(path) as image:  # the header alone
         return int(image.getexif().get(0x112, 1))
 
 

@@ -77,13 +77,11 @@ class Labelling:
         """Labels of values of 8 bits, several times as fast as by `table`; None if a value stands for nothing."""
         if self._bytes is None:  # each value stands for itself
             strange = values >= len(self.classes)
-            labels = values
-        else:
-            labels = np.frombuffer(bytearray(values.tobytes().translate(self._bytes)), np.uint8).reshape(values.shape)
-            strange = labels == _NONE
-        if self._bytes is None and self.void is not None:
-            strange &= values != self.void
-        return None if strange.any() else labels
+            if self.void is not None:
+                strange &= values != self.void
+            return None if strange.any() else values
+        labels = np.frombuffer(bytearray(values.tobytes().translate(self._bytes)), np.uint8).reshape(values.shape)
+        return None if (labels == _NONE).any() else labels
 
     @cached_property
     def _bytes(self) -> bytes | None:
@@ -113,10 +111,10 @@ class Labelling:
     @cached_property
     def _of_code(self) -> NDArray[np.int32]:
         """(2^24,) 1 + label of each colour; 0: it stands for nothing. Only the pages that are used take memory."""
-        owners = {_code(colour): label for label, colour in enumerate(self.classes.colours)}
-        owners |= {_code(pixel): label for pixel, label in self.mapping.items() if isinstance(pixel, tuple)}
+        owners = {code_of(colour): label for label, colour in enumerate(self.classes.colours)}
+        owners |= {code_of(pixel): label for pixel, label in self.mapping.items() if isinstance(pixel, tuple)}
         if isinstance(self.void, tuple):
-            owners[_code(self.void)] = self.classes.void
+            owners[code_of(self.void)] = self.classes.void
         table = np.zeros(2**24, dtype=np.int32)
         table[[*owners]] = [label + 1 for label in owners.values()]
         return table
@@ -228,7 +226,8 @@ def codes_of(pixels: Pixels) -> NDArray[np.int32]:
     return np.asarray((red << 16) | (green << 8) | blue)
 
 
-def _code(colour: Colour) -> int:
+def code_of(colour: Colour) -> int:
+    """A colour as a number below 2^24."""
     return (colour[0] << 16) + (colour[1] << 8) + colour[2]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from src.core.errors import InputError
+from src.core.files.whole import replacing
 from src.data.files.decoding import read_bytes
 from src.data.files.patterns import is_id
 
@@ -58,3 +60,9 @@ def read_ids(path: Path) -> list[str]:
     if not ids:
         raise InputError(f"{path} names no image; give a list with one image id per line")
     return list(ids)
+
+
+def write_ids(path: Path, ids: Iterable[str]) -> None:
+    """Write one id per line; the list appears whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{image_id}\n" for image_id in ids), encoding="utf-8")

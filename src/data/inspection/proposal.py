@@ -16,13 +16,15 @@ from rich.progress import track
 from src.core.compose import completed
 from src.core.errors import InputError
 from src.core.files.whole import replacing
+from src.core.values import as_dict
 from src.data.classes import MOST
 from src.data.config import check_data
 from src.data.files.decoding import image_size, largest_value
+from src.data.files.labels import colour_of
 from src.data.files.patterns import BETWEEN
 from src.data.files.splits import place
 from src.data.inspection.pairing import pair
-from src.data.inspection.seen import Seen, look, shown
+from src.data.inspection.seen import Seen, look
 
 _LOOKED_AT = 300  # images, spread evenly
 _RARE = 0.05  # per cent of pixels below which a colour is no class but the trace of a resize
@@ -81,9 +83,9 @@ def data_config(config: DictConfig, console: Console) -> DictConfig:
     if path.suffix not in (".yaml", ".yml"):
         raise InputError(f"write={path}: must end in .yaml, as data=FILE.yaml does.")
     text = propose(Path(config.images), Path(config.masks), path.parent, path.stem)
-    content = OmegaConf.to_container(OmegaConf.create(text))
-    assert isinstance(content, dict)
-    found = OmegaConf.create(completed("data", {str(key): value for key, value in content.items()}, path))
+    content = OmegaConf.create(text)
+    assert isinstance(content, DictConfig)
+    found = OmegaConf.create(completed("data", as_dict(content), path))
     check_data(found)
     if config.write is None:
         console.print(text, soft_wrap=True, highlight=False)
@@ -114,7 +116,7 @@ def _of_colours(seen: Seen, masks: Path) -> list[str]:
     background = seen.background(order)
     names = {code: "background" if code == background else f"class{k}" for k, code in enumerate(order)}
     lines = [f"classes:  # {len(order)} colours in {seen.looked_at} masks; give them their names"]
-    lines += [f"  {names[code]}: {shown(code)}  # {counted.share(code):.2f} % of the pixels" for code in order]
+    lines += [f"  {names[code]}: {[*colour_of(code)]}  # {counted.share(code):.2f} % of the pixels" for code in order]
     why = "the pixels of the masks are colours"
     if seen.contradicted is not None:
         why = f"the palettes give value {seen.contradicted} different colours, so the colours count"

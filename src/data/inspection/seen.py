@@ -10,7 +10,7 @@ import numpy as np
 
 from src.core.errors import InputError
 from src.data.classes import Colour
-from src.data.files.labels import codes_of, colour_of
+from src.data.files.labels import code_of, codes_of
 from src.data.files.stored import read_stored
 
 _COMMON = 0.9  # share of the masks in which the background is
@@ -88,18 +88,13 @@ def look(masks: Iterable[Path]) -> Seen:
             colour: Colour = (entry[0], entry[1], entry[2]) if len(entry) == 3 else (0, 0, 0)
             if seen.of_palette.setdefault(value, colour) != colour:
                 seen.contradicted = value
-            seen.colours.add({(colour[0] << 16) + (colour[1] << 8) + colour[2]: found[value]})
+            seen.colours.add({code_of(colour): found[value]})
     if seen.by_colour and without_palette:
         raise InputError(
             f"of {seen.looked_at} masks, {seen.looked_at - without_palette} hold colours, or palettes that contradict "
             f"each other, and {without_palette} hold values; give all masks one form."
         )
     return seen
-
-
-def shown(code: int) -> list[int]:
-    """A colour as a list, for YAML."""
-    return [*colour_of(code)]
 
 
 def _counts(pixels: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> dict[int, int]:

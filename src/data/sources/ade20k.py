@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.data.sources.download import obtain
+from src.data.sources.download import obtain, whole
 from src.data.sources.table import MD5, SOURCES, URL
 
 TOP = "ADEChallengeData2016"
@@ -13,10 +13,7 @@ PARTS = ("images/training", "images/validation", "annotations/training", "annota
 
 def locate(root: Path) -> Path | None:
     """The folder with `images` and `annotations`: `root` itself, or the unpacked archive in it."""
-    for path in (root / TOP, root):
-        if all((path / part).is_dir() for part in PARTS):
-            return path
-    return None
+    return whole((root / TOP, root), PARTS)
 
 
 @SOURCES.add("ade20k")

@@ -61,6 +61,11 @@ def obtain(root: Path, locate: Locate, *, url: str, md5: str, download: bool, tr
     raise InputError(f"{archive} does not hold the expected data set; compare `url` in conf/data with the official one")
 
 
+def whole(paths: Iterable[Path], parts: Iterable[str]) -> Path | None:
+    """The first of some folders in which all parts are folders."""
+    return next((path for path in paths if all((path / part).is_dir() for part in parts)), None)
+
+
 def _check_traces(root: Path, archive: Path, traces: Iterable[str]) -> None:
     """Raise InputError if the archive is no file, or a part of the data is there: a download would not mend that."""
     for path in (archive, *(root / name for name in traces)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from src.core.errors import InputError
 from src.core.files.alone import alone
 from src.core.files.reading import read_text
-from src.core.files.whole import replacing
+from src.data.files.lists import write_ids
 from src.data.sources.download import obtain
 from src.data.sources.table import MD5, SOURCES, URL
 
@@ -68,10 +68,9 @@ def _ids(official: Path) -> list[str]:
 
 
 def _write(path: Path, ids: list[str]) -> None:
-    """Writes one id per line; `path` appears whole or not at all."""
+    """The list, in a folder that is made if it is missing."""
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{path.parent}: can be no folder for lists ({error.strerror}); move it away.") from error
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{image_id}\n" for image_id in ids), encoding="utf-8")
+    write_ids(path, ids)

@@ -16,7 +16,7 @@ from src.core.errors import InputError
 from src.core.files.alone import alone
 from src.data.classes import Labels
 from src.data.files.folder import ImageFolder
-from src.data.files.lists import FOLDER, read_ids
+from src.data.files.lists import FOLDER, read_ids, write_ids
 from src.data.sources import voc
 from src.data.sources.download import obtain
 from src.data.sources.table import MD5, SOURCES, URL, Within
@@ -120,7 +120,7 @@ def _make(folder: ImageFolder, sbd: Path, *, expected: int) -> None:
         raise InputError(
             f"{folder.path / MASKS} lacks masks: {len(missing):,}, first {missing[0]}.png; move the folder away"
         )
-    _write_list(_list(folder), ids)
+    write_ids(_list(folder), ids)
 
 
 def _sbd_ids(sbd: Path) -> list[str]:
@@ -162,10 +162,3 @@ def _write_masks(folder: ImageFolder, sbd: Path, ids: list[str]) -> None:
             png.putpalette(palette)
             png.save(masks / f"{image_id}.png")
         masks.rename(folder.path / MASKS)
-
-
-def _write_list(path: Path, ids: list[str]) -> None:
-    """Writes one id per line; `path` appears complete or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(f"{image_id}\n" for image_id in ids), encoding="utf-8")
-    part.replace(path)

@@ -10,7 +10,7 @@ from src.data.classes import Classes, Pixels
 from src.data.files.folder import ImageFolder
 from src.data.files.labels import Labelling
 from src.data.files.patterns import Patterns
-from src.data.sources.download import obtain
+from src.data.sources.download import obtain, whole
 from src.data.sources.table import MD5, SOURCES, URL
 
 PARTS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
@@ -55,10 +55,7 @@ def voc_folder(path: Path, *, masks: tuple[str, ...] = ("SegmentationClass", "Se
 
 def locate(root: Path) -> Path | None:
     """The `VOC2012` folder, if `root` is this folder, its parent `VOCdevkit`, or the folder that holds `VOCdevkit`."""
-    for path in (root / "VOCdevkit" / "VOC2012", root / "VOC2012", root):
-        if all((path / part).is_dir() for part in PARTS):
-            return path
-    return None
+    return whole((root / "VOCdevkit" / "VOC2012", root / "VOC2012", root), PARTS)
 
 
 @SOURCES.add("voc")

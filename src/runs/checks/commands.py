@@ -84,6 +84,7 @@ def check_evaluate(config: DictConfig) -> None:
     _source(config)
     if config.keep_logits is not None and config.logits is not None:
         raise InputError("keep_logits: the logits are already in files; use it with run=FOLDER or checkpoint=PATH.")
+    _check_named_data(config)
     _common(config)
 
 
@@ -205,5 +206,4 @@ def _plugins_before(config: DictConfig) -> list[str]:
 def _common(config: DictConfig) -> None:
     check_trainer(config.trainer)
     check_crf(config.crf)
-    _check_named_data(config)
     check_variants(config.variants, classes_of(config.data).background)
