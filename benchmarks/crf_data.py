@@ -13,7 +13,7 @@ from src.crf import pydensecrf
 from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
 from src.data.sources.voc import voc_folder
-from src.evaluation.logits import read_resized
+from src.evaluation.scoring.logits import read_resized
 from src.scoring import presets
 
 SAMPLE = Path(os.environ.get("SEGLAB_SAMPLE", "../shared/data/voc2012_sample"))

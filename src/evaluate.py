@@ -15,7 +15,8 @@ from src.runs.folder import RunFolder
 def main(config: DictConfig) -> float:
     """Score on val against the ground truth; returns the best mIoU of all variants."""
     console = Console(markup=False, emoji=False, quiet=not is_main(config))
-    from src.evaluation import scoring, source  # torch from here on
+    from src.evaluation import source  # torch from here on
+    from src.evaluation.scoring.score import kept_logits, score
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
     folder = source.output_folder(config, settled, found, data)
@@ -23,9 +24,9 @@ def main(config: DictConfig) -> float:
     console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}{warning}", soft_wrap=True)
     keep = Path(config.keep_logits) if config.keep_logits is not None else None
     if keep is None and config.run is not None:
-        keep = scoring.kept_logits(None, settled.variants, RunFolder(found.path), data)
+        keep = kept_logits(None, settled.variants, RunFolder(found.path), data)
     with folder.attempt(first=is_main(config)):
-        best = scoring.score(settled, found, machine, data, folder, console, keep=keep)
+        best = score(settled, found, machine, data, folder, console, keep=keep)
     if is_main(config):
         show(folder, console)
     return best

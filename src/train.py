@@ -26,7 +26,7 @@ def main(config: DictConfig) -> float:
     else:
         with folder.attempt(first=main_process):
             if before == "trained":
-                from src.evaluation.scoring import score_again
+                from src.evaluation.scoring.score import score_again
 
                 score_again(config, folder, console)
             else:
@@ -42,8 +42,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     started = time.monotonic()
     checkpoint, ended = starting_point(config, folder)
 
-    # torch from here on: mistakes in the config are reported before this import
-    from src.evaluation import build, results, scoring
+    from src.evaluation import build  # torch from here on: mistakes in the config are reported before this import
+    from src.evaluation.scoring import results, score
     from src.runs.loggers import loggers
     from src.training import fit, recipe, resume
 
@@ -68,8 +68,8 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         ended = resume.checked(ended, config, folder, task) or fit.fit(config, trainer, task, data, folder, checkpoint)
         fit.tell(ended, console)
         scorer.observers += results.observers(config, folder, data.ids("val"), logging)
-        keep = scoring.kept_logits(config.keep_logits, config.variants, folder, data)
-        scoring.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
+        keep = score.kept_logits(config.keep_logits, config.variants, folder, data)
+        score.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         results.log_scores(logging, scorer, config)
     if is_main(config):
         facts = {**ended, **task.provenance, "overlap": data.overlap(), "machine": build.machine_facts(machine)}

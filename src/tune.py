@@ -14,8 +14,9 @@ from src.runs.folder import RunFolder
 def main(config: DictConfig) -> float:
     """Try settings until `trials` are done and write the best as a preset; returns its mIoU on the tuning images."""
     console = Console(markup=False, emoji=False)
-    from src.evaluation import build, logits, source  # torch from here on
-    from src.evaluation.trainer import scoring_trainer
+    from src.evaluation import build, source  # torch from here on
+    from src.evaluation.machine.trainer import scoring_trainer
+    from src.evaluation.scoring import logits
     from src.evaluation.tuning import preset, search
 
     found, settled, machine, data = source.prepare(config, typed_overrides())

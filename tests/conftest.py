@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_dir
 
 from src.core.names import CONF
 from src.data.sources.voc import voc_folder
-from src.evaluation.hardware import Hardware
-from src.evaluation.logits import read_resized
+from src.evaluation.machine.hardware import Hardware
+from src.evaluation.scoring.logits import read_resized
 from src.runs.checks.commands import prepare
 
 torch.set_num_threads(1)  # two test processes share the machine

@@ -29,7 +29,8 @@ else:
     from src.core.names import load_plugins
     from src.crf import gpu  # noqa: F401
     from src.crf.cpu import meanfield  # noqa: F401
-    from src.evaluation import build, logits, results, scoring  # noqa: F401
+    from src.evaluation import build  # noqa: F401
+    from src.evaluation.scoring import logits, results, score  # noqa: F401
     from src.evaluation.tuning import preset, search  # noqa: F401
     from src.reporting.output import page, plots  # noqa: F401
     from src.training import fit, recipe  # noqa: F401

@@ -18,8 +18,8 @@ from src.data.config import classes_of, splits_of
 from src.data.datamodule import SegmentationDataModule
 from src.data.sources.table import source_of
 from src.data.transforms import Augment
-from src.evaluation.hardware import Hardware, detect
-from src.evaluation.tasks import ScoringTask
+from src.evaluation.machine.hardware import Hardware, detect
+from src.evaluation.task import ScoringTask
 from src.models.deeplab import DeepLab
 from src.models.inference import Inference
 from src.models.tables import BACKBONES, HEADS

@@ -16,7 +16,7 @@ from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
 from src.data.files.lists import read_ids
 from src.evaluation import build
-from src.evaluation.hardware import Hardware
+from src.evaluation.machine.hardware import Hardware
 from src.models.checkpoint import check_weights, load_checkpoint
 from src.runs.checks.commands import check_data_set
 from src.runs.checks.stored import checked_config, naming

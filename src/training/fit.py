@@ -16,8 +16,8 @@ from src.core.errors import InputError
 from src.core.files.whole import check_room, in_bytes
 from src.core.machine import give_back_freed_memory
 from src.data.datamodule import SegmentationDataModule
-from src.evaluation.hardware import Hardware
-from src.evaluation.trainer import running_trainer
+from src.evaluation.machine.hardware import Hardware
+from src.evaluation.machine.trainer import running_trainer
 from src.models.checkpoint import load_checkpoint, size_of
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights

@@ -16,7 +16,7 @@ from src.training.task import SegmentationTask
 def memory_for(task: SegmentationTask, *, batch_size: int, crop: int, accumulate: int) -> Iterator[None]:
     """Turn an out-of-memory error of a step into a message with the batch size that fits, which is found by trying.
 
-    Those of validation are left to the block around the Trainer, see `src.evaluation.trainer`.
+    Those of validation are left to the block around the Trainer, see `src.evaluation.machine.trainer`.
 
     Args:
         task: the one that is trained in the block.

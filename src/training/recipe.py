@@ -11,7 +11,7 @@ from src.core.errors import InputError
 from src.core.values import as_dict
 from src.data.config import classes_of
 from src.evaluation import build
-from src.evaluation.hardware import Hardware
+from src.evaluation.machine.hardware import Hardware
 from src.models import weights
 from src.models.tables import LOSSES
 from src.runs.checks.recipe import SCHEDULERS

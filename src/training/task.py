@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src.evaluation.tasks import Batch, ScoringTask
+from src.evaluation.task import Batch, ScoringTask
 from src.models.backbones import Channels
 from src.models.batchnorm import average_buffers, freeze
 from src.models.deeplab import resize_logits

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.crf.engines import TorchEngine, _AtOnce
-from src.evaluation.tasks import ScoringTask
+from src.evaluation.task import ScoringTask
 from src.models.backbones import MEAN, STD
 from src.models.inference import Inference
 from src.scoring.fusion import RULES, bound

@@ -3,7 +3,7 @@
 import pytest
 
 from src.core.errors import InputError
-from src.evaluation import hardware
+from src.evaluation.machine import hardware
 from tests.conftest import config
 
 MB = 2**20

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.data.sources.voc import voc_folder
-from src.evaluation.results import panel
+from src.evaluation.scoring.results import panel
 from src.reporting.collect import of_folders
 from src.reporting.comparison import compare
 from src.runs.folder import RunFolder

@@ -13,7 +13,7 @@ from src.crf.model import CRFParameters
 from src.data.sources.table import SOURCES, source_of
 from src.data.transforms import PROTOCOLS, Augment
 from src.evaluation import build
-from src.evaluation.hardware import detect
+from src.evaluation.machine.hardware import detect
 from src.models.tables import BACKBONES, HEADS, LOSSES, NETWORKS
 from src.runs.checks import schema
 from src.runs.checks.commands import ENGINES as CHECKED_ENGINES

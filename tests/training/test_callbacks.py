@@ -13,7 +13,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from src.core import processes
 from src.core.errors import InputError
-from src.evaluation.trainer import end_started
+from src.evaluation.machine.trainer import end_started
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.divergence import Divergence

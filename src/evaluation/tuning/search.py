@@ -26,8 +26,8 @@ from src.crf.engines import Engine
 from src.crf.model import CRFParameters, DenseCRF, Image
 from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
-from src.evaluation.logits import read_resized
-from src.evaluation.results import choose
+from src.evaluation.scoring.logits import read_resized
+from src.evaluation.scoring.results import choose
 from src.evaluation.source import Source
 from src.scoring import presets
 from src.scoring.confusion import confusion_matrix

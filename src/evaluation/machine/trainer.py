@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from src.core.errors import InputError
 from src.core.memory import memory_for_scoring
-from src.evaluation.hardware import Hardware
+from src.evaluation.machine.hardware import Hardware
 from src.models.checkpoint import WholeFiles
 
 
@@ -110,7 +110,7 @@ def _hush() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
-        r".*does not have many workers.*",  # chosen from the machine, see src.evaluation.hardware
+        r".*does not have many workers.*",  # chosen from the machine, see src.evaluation.machine.hardware
         r".*exists and is not empty.*",  # a resumed run writes into its own folder
         r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.runs.loggers
         r".*overridden `\w+` in `LightningModule` but have passed in.*",  # the task makes its network's input

@@ -1,20 +1,17 @@
-"""Scoring as Lightning modules: probabilities from a network, or from files of logits, go to a scorer."""
+"""Scoring as a Lightning module: probabilities from a network go to a scorer."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from src.core.errors import InputError
 from src.data.transforms import ready
-from src.evaluation.logits import read_resized
 from src.models.backbones import Channels
 from src.models.checkpoint import normalization
 from src.models.deeplab import resize_logits
-from src.models.inference import PLAIN, mapped, probabilities
+from src.models.inference import mapped, probabilities
 from src.scoring.scorer import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
@@ -93,51 +90,3 @@ class ScoringTask(pl.LightningModule):
         for name, result in self.scorer.scores().items():
             self.log(f"test/miou/{name}", result.miou, sync_dist=True)  # already equal on all processes
             self.log(f"test/pixel_accuracy/{name}", result.pixel_accuracy, sync_dist=True)
-
-
-class LogitsTask(pl.LightningModule):
-    """Takes the place of a network in the Trainer's test: gives probabilities from files to a scorer.
-
-    Args:
-        folder: holds an `ID.npz` per image; the logits are resized to the image's size with `align_corners=False`.
-        scorer: its variants look at an image only once.
-        classes: names of the network's classes.
-        mapping: as for `ScoringTask`.
-
-    Raises:
-        InputError: a variant needs more than one look at an image.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        scorer: VariantScorer,
-        classes: Sequence[str],
-        mapping: Sequence[int | None] | None = None,
-    ) -> None:
-        super().__init__()
-        needy = [name for name, variant in scorer.variants.items() if variant.inference != PLAIN]
-        if needy:
-            raise InputError(
-                f"variants {', '.join(needy)}: scales, flips and windows need the network, and {folder} holds the "
-                "logits of one pass; score run=FOLDER or checkpoint=PATH without keep_logits."
-            )
-        self.folder, self.scorer, self.classes, self.mapping = folder, scorer, tuple(classes), mapping
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Images and truth stay on the host."""
-        return batch
-
-    def test_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
-        """Read the logits of one image and give them to the scorer."""
-        (image_id,) = batch["id"]
-        target = batch["mask"][0].long()
-        origin = self.trainer.datamodule.origin(image_id)  # type: ignore[attr-defined]
-        probs = read_resized(self.folder, image_id, target, self.classes, origin).softmax(0)
-        if self.mapping is not None:
-            probs = mapped(probs, self.mapping, self.scorer.num_classes)
-        self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
-
-    def on_test_epoch_end(self) -> None:
-        """Gather the scores of all processes."""
-        self.scorer.finish()

@@ -10,11 +10,13 @@ from rich.console import Console
 from src.core.command.entry import is_main
 from src.data.config import classes_of
 from src.data.datamodule import SegmentationDataModule
-from src.evaluation import build, logits, results
-from src.evaluation.hardware import Hardware
+from src.evaluation import build
+from src.evaluation.machine.hardware import Hardware
+from src.evaluation.machine.trainer import scoring_trainer
+from src.evaluation.scoring import logits, results
+from src.evaluation.scoring.stored import LogitsTask
 from src.evaluation.source import Source, mapping_of
-from src.evaluation.tasks import LogitsTask, ScoringTask
-from src.evaluation.trainer import scoring_trainer
+from src.evaluation.task import ScoringTask
 from src.runs.checks.variants import need_network
 from src.runs.folder import RunFolder
 from src.runs.loggers import loggers
