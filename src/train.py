@@ -18,8 +18,7 @@ from src.training.launcher import register_launcher
 def main(config: DictConfig) -> float:
     """Do the missing parts of this config's run; returns the monitored value, for sweepers."""
     main_process = is_main(config)
-    console = Console(markup=False, emoji=False, quiet=not main_process)
-    folder = run_folder(config)
+    console, folder = Console(markup=False, emoji=False, quiet=not main_process), run_folder(config)
     before = state(config, folder)
     if before == "done":
         console.print(f"This run is done already (overwrite=true runs it again): {folder.path}", soft_wrap=True)
@@ -43,7 +42,7 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     checkpoint, ended = starting_point(config, folder)
 
     from src.evaluation import build  # torch from here on: mistakes in the config are reported before this import
-    from src.evaluation.scoring import results, score
+    from src.evaluation.scoring import costs, results, score
     from src.runs.loggers import loggers
     from src.training import fit, recipe, resume
 
@@ -71,9 +70,10 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
         keep = score.kept_logits(config.keep_logits, config.variants, folder, data)
         score.score_network(folder.best, task, trainer, data, scorer, console, keep=keep)
         results.log_scores(logging, scorer, config)
+        spent = costs.of_network(task, trainer, data, scorer, machine, crop=config.recipe.augment.crop)
     if is_main(config):
         facts = {**ended, **task.provenance, "overlap": data.overlap(), "machine": build.machine_facts(machine)}
-        results.write(folder, config, scorer, **facts, seconds=round(time.monotonic() - started, 1))
+        results.write(folder, config, scorer, **facts, costs=spent, seconds=round(time.monotonic() - started, 1))
 
 
 if __name__ == "__main__":

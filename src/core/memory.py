@@ -1,11 +1,17 @@
 """Out-of-memory errors as one sentence: which image was too large, and what needs less memory."""
 
 import gc
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 from src.core.errors import InputError
 
@@ -38,6 +44,15 @@ def is_memory(error: BaseException) -> bool:
     text = str(error)
     named = isinstance(error, (torch.OutOfMemoryError, MemoryError))
     return named or (isinstance(error, RuntimeError) and any(words in text for words in _WORDS))
+
+
+def largest_memory(device: torch.device) -> int:
+    """Bytes that this process has held at most: of tensors on a GPU, else of main memory; 0 where nobody tells."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if resource is None:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def forget_locals(error: BaseException) -> None:

@@ -106,6 +106,7 @@ def settle(config: DictConfig, source: Source, typed: list[str]) -> DictConfig:
         OmegaConf.update(settled, "seed", 0, force_add=True)  # nothing is random here
     else:
         settled = copy.deepcopy(source.stored)
+        settled.jobs = 1  # whatever ran beside the training
         settled.plugins = OmegaConf.merge(source.stored.get("plugins") or {}, config.plugins)
         for key in ("trainer", "logger", "panels"):
             if key in config:

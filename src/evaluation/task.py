@@ -11,7 +11,7 @@ from src.data.transforms import ready
 from src.models.backbones import Channels
 from src.models.checkpoint import normalization
 from src.models.deeplab import resize_logits
-from src.models.inference import mapped, probabilities
+from src.models.inference import Inference, mapped, probabilities
 from src.scoring.scorer import VariantScorer
 
 Batch = Mapping[str, Any]  # a Sample, batched: image (B, 3, H, W), mask (B, H, W), rgb (B, H, W, 3), id
@@ -73,11 +73,17 @@ class ScoringTask(pl.LightningModule):
         assert self.scorer is not None, "set task.scorer before testing"
         for i, image_id in enumerate(batch["id"]):
             image = batch["image"][i : i + 1]
-            probs = {looks: probabilities(self.network, image, looks) for looks in self.scorer.inferences}
-            if self.mapping is not None:
-                probs = {looks: mapped(found, self.mapping, self.scorer.num_classes) for looks, found in probs.items()}
+            probs = {inference: self.look(image, inference) for inference in self.scorer.inferences}
             host = batch["host"]
             self.scorer.add(image_id, probs, host["rgb"][i].numpy(), host["mask"][i].long())
+
+    def look(self, image: Tensor, inference: Inference) -> Tensor:
+        """Probabilities (C, H, W) float32 of the data's classes, of a normalised image (1, 3, H, W) float32."""
+        found = probabilities(self.network, image, inference)
+        if self.mapping is None:
+            return found
+        assert self.scorer is not None
+        return mapped(found, self.mapping, self.scorer.num_classes)
 
     def predict_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         """The ids, and logits (B, C, h, w) float32 at the network's own resolution."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from src.core.errors import InputError
 from src.core.files.whole import check_room, in_bytes
 from src.core.machine import give_back_freed_memory
+from src.core.memory import largest_memory
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import running_trainer
@@ -85,7 +86,8 @@ def fit(
 
     Returns:
         How it ended. `monitor`: key, value and epoch of the best, counted from 0; the epoch is None if the network is
-        scored without training. `training`: steps made, steps planned, and what stopped it early, or None.
+        scored without training. `training`: steps made, steps planned, what stopped it early, or None; and, if it was
+        trained, the seconds that all its epochs took, and the largest memory of a process, see `largest_memory`.
     """
     recipe = config.recipe
     if recipe.epochs > 0:
@@ -94,8 +96,9 @@ def fit(
         batch_size = recipe.batch_size // trainer.world_size
         with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
             trainer.fit(task, data, ckpt_path=resume, weights_only=True)
+        spent = {"seconds": _seconds(trainer), "memory": largest_memory(trainer.strategy.root_device)}
         give_back_freed_memory()
-        ended = {"monitor": _best(trainer, config, folder), "training": _length(trainer, config)}
+        ended = {"monitor": _best(trainer, config, folder), "training": {**_length(trainer, config), **spent}}
     else:
         trainer.validate(task, data, verbose=False)
         trainer.save_checkpoint(folder.best)
@@ -126,6 +129,12 @@ def _best(trainer: pl.Trainer, config: DictConfig, folder: RunFolder) -> dict[st
             f"{folder.path}: {checkpoints.monitor} is {value}: training diverged; try a smaller learning rate."
         )
     return {"key": checkpoints.monitor, "value": value, "epoch": load_checkpoint(folder.best)["epoch"]}
+
+
+def _seconds(trainer: pl.Trainer) -> float:
+    """Time of all epochs, with those before a resume."""
+    found = next(one for one in trainer.callbacks if isinstance(one, EpochTimes))  # type: ignore[attr-defined]
+    return round(found.total, 1)
 
 
 def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Hardware:
         workers: processes that load images, for each device.
         cores: processor cores for CRFs, for each device.
         cache: bytes of decoded images that may stay in memory, for each device.
+        jobs: trainings that run on the machine at a time.
         note: why there are fewer workers than usual, for the line.
     """
 
@@ -36,6 +37,7 @@ class Hardware:
     workers: int
     cores: int
     cache: int
+    jobs: int = 1
     note: str = ""
 
     @property
@@ -98,6 +100,7 @@ def detect(chosen: Any, *, jobs: int = 1, batch: int = 0) -> Hardware:
         *(accelerator, precision, channels_last, devices, int(chosen.nodes), workers),
         cores=cores,
         cache=cache // devices,
+        jobs=jobs,
         note=note,
     )
 

@@ -13,7 +13,7 @@ from src.data.datamodule import SegmentationDataModule
 from src.evaluation import build
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import scoring_trainer
-from src.evaluation.scoring import logits, results
+from src.evaluation.scoring import costs, logits, results
 from src.evaluation.scoring.stored import LogitsTask
 from src.evaluation.source import Source, mapping_of
 from src.evaluation.task import ScoringTask
@@ -53,16 +53,19 @@ def score(
     ):
         scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
         if source.checkpoint is None or source.stored is None:
-            trainer.test(LogitsTask(source.path, scorer, classes_of(settled.data).names), data, verbose=False)
+            stored = LogitsTask(source.path, scorer, classes_of(settled.data).names)
+            trainer.test(stored, data, verbose=False)
+            spent = costs.of_variants(stored, data, scorer, machine)
         else:
             task = build.scoring_task(source.stored, machine)
             task.mapping = mapping_of(settled, source)
             score_network(source.checkpoint, task, trainer, data, scorer, console, keep=keep)
+            spent = costs.of_network(task, trainer, data, scorer, machine, crop=source.stored.recipe.augment.crop)
         results.log_scores(logging, scorer, settled)
     if is_main(settled):
         facts = {"source": str(source.path), "fingerprint": fingerprint, "versions": build.versions()}
         folder.write_config(settled)
-        results.write(folder, settled, scorer, **facts, machine=build.machine_facts(machine))
+        results.write(folder, settled, scorer, **facts, machine=build.machine_facts(machine), costs=spent)
     return max(result.miou for result in scorer.scores().values())
 
 
@@ -106,8 +109,8 @@ def score_network(
 ) -> None:
     """Fill a checkpoint into the task and score it in one pass over val; with `keep`, from logits in files."""
     started = time.perf_counter()
+    task.scorer = scorer
     if keep is None:
-        task.scorer = scorer
         trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)

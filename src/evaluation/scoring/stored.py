@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from src.core.errors import InputError
 from src.evaluation.scoring.logits import read_resized
@@ -51,10 +52,12 @@ class LogitsTask(pl.LightningModule):
         (image_id,) = batch["id"]
         target = batch["mask"][0].long()
         origin = self.trainer.datamodule.origin(image_id)  # type: ignore[attr-defined]
+        self.scorer.add(image_id, {PLAIN: self.read(image_id, target, origin)}, batch["rgb"][0].numpy(), target)
+
+    def read(self, image_id: str, target: Tensor, origin: str) -> Tensor:
+        """Probabilities (C, H, W) of the data's classes, of the size of the truth (H, W); `origin`: of the image."""
         probs = read_resized(self.folder, image_id, target, self.classes, origin).softmax(0)
-        if self.mapping is not None:
-            probs = mapped(probs, self.mapping, self.scorer.num_classes)
-        self.scorer.add(image_id, {PLAIN: probs}, batch["rgb"][0].numpy(), target)
+        return probs if self.mapping is None else mapped(probs, self.mapping, self.scorer.num_classes)
 
     def on_test_epoch_end(self) -> None:
         """Gather the scores of all processes."""

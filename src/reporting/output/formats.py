@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
+from src.reporting.output import costs
 from src.reporting.rows import Row
 from src.reporting.statistics import Difference, Estimate
 from src.scoring.metrics import RADII
@@ -56,22 +57,29 @@ def columns(table: Comparison, row: Row) -> list[str]:
         row.verdict,
         interval(row.estimate, 1),
         *(percent(float(row.estimate.value[WHOLE.index(name)]), 1) for name in TRIMAPS),
+        *(costs.text(costs.value(table, row, cost), cost) for cost in costs.COSTS),
     ]
 
 
 HEADINGS = (
     *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p (Holm)", "verdict", "pixel accuracy %"),
     *(f"{radius} px" for radius in RADII),
+    *(cost.heading for cost in costs.COSTS),
 )
+_FIRST_COST = len(HEADINGS) - len(costs.COSTS)
 _TRIMAP_NOTE = "mIoU % within this distance (px) of a boundary of the truth"
 
 
 def shown(table: Comparison) -> list[int]:
-    """Indices of the useful `HEADINGS`: no spread without several seeds, no trimaps if none were counted."""
+    """Indices of the useful `HEADINGS`: no spread without several seeds, no trimaps if none were counted.
+
+    And only costs that differ between rows.
+    """
     done = [row.estimate for row in table.rows if row.estimate is not None]
     seeds = any(not np.isnan(found.seeds_sd[0]) for found in done)
     near = any(not np.isnan(found.value[WHOLE.index(name)]) for found in done for name in TRIMAPS)
-    return [k for k in range(len(HEADINGS)) if (k != 3 or seeds) and (k < 8 or near)]
+    apart = [HEADINGS.index(cost.heading) for cost in costs.differing(table)]
+    return [k for k in range(_FIRST_COST) if (k != 3 or seeds) and (k < 8 or near)] + apart
 
 
 def screen(table: Comparison, width: int) -> Table:
@@ -94,7 +102,7 @@ def show(table: Comparison, console: Console) -> None:
     """The table and its notes on the terminal."""
     console.print(Text.assemble("\n", (table.question, "bold"), f" ({table.name})"), soft_wrap=True)
     console.print(screen(table, console.width))
-    for line in [*summary(table), *table.notes]:
+    for line in [*summary(table), *costs.sentences(table), *table.notes]:
         console.print(Text(line))
     for cell in table.cells:
         if not cell.is_done:
@@ -109,7 +117,7 @@ def markdown(table: Comparison) -> str:
     for row in table.rows:
         cells = columns(table, row)
         lines.append(_line([_in_markdown(cells[k]) if k == 0 else cells[k] for k in picked]))
-    lines += ["", *(f"* {_in_markdown(note)}" for note in table.notes)]
+    lines += ["", *(f"* {_in_markdown(note)}" for note in [*costs.sentences(table), *table.notes])]
     for cell in table.cells:
         if not cell.is_done:
             label = _in_markdown(cell.label) if set("`<") & set(cell.label) else f"`{cell.label}`"
@@ -137,12 +145,15 @@ def caption(table: Comparison) -> str:
         f"Brackets hold 95 % intervals from {table.resamples:,} resamples of the images; with several seeds, they "
         f"include the spread of the seeds. Differences of mIoU are to the baseline ({baseline}), paired by image. p is "
         f"corrected for the number of rows (Holm). A row is better or worse if p < 0.05; this is stricter than an "
-        f"interval without 0. Last columns: {_TRIMAP_NOTE}."
+        f"interval without 0. Columns in px: {_TRIMAP_NOTE}."
     )
 
 
 def csv_text(table: Comparison) -> str:
-    """Every score of every row with its interval and difference, as fractions; one line per row and score."""
+    """Every score of every row with its interval and difference, as fractions; one line per row and score.
+
+    Then a line per row and cost, in seconds, bytes and plain numbers.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
@@ -152,9 +163,12 @@ def csv_text(table: Comparison) -> str:
         ]
     )
     for row in table.rows:
+        texts = [_in_csv(text) for text in (table.label(row), row.network, row.variant)]
         for index, name in enumerate(table.scores):
-            texts = [_in_csv(text) for text in (table.label(row), row.network, row.variant)]
             writer.writerow([*texts, name, len(row.done), *_numbers(row, index)])
+        for cost in costs.COSTS:
+            if not math.isnan(number := costs.value(table, row, cost)):
+                writer.writerow([*texts, cost.key, len(row.done), f"{number:g}", *[""] * 9])
     return out.getvalue()
 
 

@@ -21,14 +21,15 @@ from src.core.files.reading import open_regular
 from src.reporting.collect import Cell, differing
 from src.reporting.comparison import Comparison
 from src.reporting.counts import Counts
-from src.reporting.output import formats
+from src.reporting.output import costs, formats
 from src.reporting.rows import Row
-from src.scoring.metrics import image_miou
+from src.scoring.metrics import RADII, image_miou
 
 _TITLES = {
     "forest": ("How large the differences are, and how sure", "A row whose interval crosses 0 is not separable."),
     "boundaries": ("Near boundaries", "Where a CRF or a fusion rule moves pixels: close to the edges of objects."),
     "classes": ("Per class", "The numbers are IoU in per cent; the colours are the change to the baseline."),
+    "costs": ("What it costs", "Up and to the left is better. Lines are 95 % intervals of mIoU."),
     "curves": ("Training", "Each line is a seed."),
 }
 
@@ -57,6 +58,7 @@ def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]
         table=table,
         summary=formats.summary(table),
         caption=formats.caption(table),
+        notes=[*costs.sentences(table), *table.notes],
         headings=[formats.HEADINGS[k] for k in formats.shown(table)],
         rows=[(row, [(texts[k], keys[k]) for k in formats.shown(table)]) for row, texts, keys in _texts(table)],
         figures=[(name, *_TITLES[name], _svg(name, figure)) for name, figure in figures.items()],
@@ -83,7 +85,8 @@ def _sort_keys(table: Comparison, row: Row) -> list[str]:
         return ["" for _ in formats.HEADINGS]
     found = [math.nan, len(row.done), row.estimate.value[0], row.estimate.seeds_sd[0]]
     found += [0.0 if row.difference is None else row.difference.value[0], row.p, math.nan, row.estimate.value[1]]
-    found += list(row.estimate.value[2 : 2 + len(formats.HEADINGS) - 8])
+    found += list(row.estimate.value[2 : 2 + len(RADII)])
+    found += [costs.value(table, row, cost) for cost in costs.COSTS]
     texts = {0: table.label(row), 6: row.verdict}
     return [texts.get(k, "" if math.isnan(value) else f"{value:.9g}") for k, value in enumerate(found)]
 

@@ -15,42 +15,28 @@ from matplotlib.figure import Figure
 from src.core.errors import InputError
 from src.core.files.reading import read_text
 from src.reporting.comparison import WHOLE, Comparison
+from src.reporting.output.cost_plot import over_costs
+from src.reporting.output.style import COLOURS, LINES, MARKS, STYLE, text
 from src.reporting.rows import Row
 from src.scoring.metrics import RADII
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_LINES = ("-", "--", "-.", ":")
-_MARKS = {"better": ("^", "#0072B2"), "worse": ("v", "#D55E00"), "not separable": ("o", "#666666"), "": ("D", "black")}
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-_MOST_LINES = len(_COLOURS)
+_MOST_LINES = len(COLOURS)
 _MOST_CLASSES = 40  # columns that a page can show
-_LONGEST = 40  # characters of a label
 _EPOCHS = 10**7
 _FINITE = 1e30  # of a value that is drawn
 
 
 def all_of(table: Comparison) -> dict[str, Figure]:
     """Figures by file name; figures without data are left out."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
-        return {name: figure for name, figure in {**found, "curves": curves(table)}.items() if figure is not None}
-
-
-def _text(label: str) -> str:
-    """A label that Matplotlib draws as it is: `$` makes no formula, and `_` does not hide it from a legend."""
-    short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 4]} ..."
-    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+        found |= {"costs": over_costs(table), "curves": curves(table)}
+        return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def _beyond(table: Comparison, rows: Sequence[Row], usual: int = 20) -> float:
     """Inches that the longest label needs beyond those of a usual one."""
-    return 0.08 * max(0, *(len(_text(table.label(row))) - usual for row in rows))
+    return 0.08 * max(0, *(len(text(table.label(row))) - usual for row in rows))
 
 
 def forest(table: Comparison) -> Figure | None:
@@ -62,23 +48,23 @@ def forest(table: Comparison) -> Figure | None:
     left, right = figure.subplots(1, 2, sharey=True)
     heights = np.arange(len(rows))[::-1]
     for row, height in zip(rows, heights, strict=True):
-        mark, colour = _MARKS[row.verdict]
+        mark, colour = MARKS[row.verdict]
         assert row.estimate is not None
         _whisker(left, row.estimate.value[0], row.estimate.low[0], row.estimate.high[0], height, mark, colour)
         if row.difference is not None:
             found = row.difference
             _whisker(right, found.value[0], found.low[0], found.high[0], height, mark, colour)
     right.axvline(0, color="black", linewidth=0.8)
-    left.set_yticks(heights, [_text(table.label(row)) for row in rows])
+    left.set_yticks(heights, [text(table.label(row)) for row in rows])
     left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_xlabel("mIoU, % (95 % interval)")
-    base = _text(table.label(table.baseline)) if table.baseline is not None else "baseline"
+    base = text(table.label(table.baseline)) if table.baseline is not None else "baseline"
     right.set_xlabel(f"change to {base}, points (paired)")
     for axes in (left, right):
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
     for name in ("better", "worse", "not separable"):
-        mark, colour = _MARKS[name]
+        mark, colour = MARKS[name]
         right.plot([], [], mark, color=colour, label=name, markersize=5)
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return figure
@@ -112,12 +98,12 @@ def classes(table: Comparison) -> Figure | None:
     picture = axes.imshow(change[:, seen], cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     for y, x in np.ndindex(values[:, seen].shape):
         value, strong = values[:, seen][y, x], abs(change[:, seen][y, x]) > 0.65 * most
-        text = "" if np.isnan(value) else f"{value:.0f}"
-        axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if strong else "black")
+        shown = "" if np.isnan(value) else f"{value:.0f}"
+        axes.text(x, y, shown, ha="center", va="center", fontsize=7, color="white" if strong else "black")
     axes.set_xticks(
-        range(seen.sum()), [_text(name) for name, kept in zip(names, seen, strict=True) if kept], rotation=60
+        range(seen.sum()), [text(name) for name, kept in zip(names, seen, strict=True) if kept], rotation=60
     )
-    axes.set_yticks(range(len(rows)), [_text(table.label(row)) for row in rows])
+    axes.set_yticks(range(len(rows)), [text(table.label(row)) for row in rows])
     if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
         axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)
     figure.colorbar(
@@ -142,13 +128,13 @@ def boundaries(table: Comparison) -> Figure | None:
         if np.isnan(value[:-1]).any():
             return None
         axes.errorbar(
-            x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=_COLOURS[k],
-            linestyle=_LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=_text(table.label(row)),
+            x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=COLOURS[k],
+            linestyle=LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=text(table.label(row)),
         )  # fmt: skip
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(order)), [*(f"{radius} px" for radius in RADII), "whole image"])
     axes.set_xlabel("distance to a boundary of the truth, up to")
-    axes.set_ylabel(f"change of mIoU to\n{_text(table.label(table.baseline))}, points")
+    axes.set_ylabel(f"change of mIoU to\n{text(table.label(table.baseline))}, points")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
@@ -174,7 +160,7 @@ def curves(table: Comparison) -> Figure | None:
     if not networks:
         return None
     drawn = list(networks.items())[:_MOST_LINES]
-    beside = max(1, min(4, 100 // max(len(_text(network)) + 4 for network, _ in drawn)))  # names in a line of 8 inches
+    beside = max(1, min(4, 100 // max(len(text(network)) + 4 for network, _ in drawn)))  # names in a line of 8 inches
     figure = Figure(figsize=(8, 2.6 + 0.16 * math.ceil(len(drawn) / beside)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, (network, paths) in enumerate(drawn):
@@ -182,12 +168,12 @@ def curves(table: Comparison) -> Figure | None:
             for axes, key, factor in ((left, "train/loss", 1), (right, "val/miou", 100)):
                 epochs, values = _series(path, key)
                 style: dict[str, Any] = {
-                    "color": _COLOURS[k],
-                    "linestyle": _LINES[k % 4],
+                    "color": COLOURS[k],
+                    "linestyle": LINES[k % 4],
                     "linewidth": 1.0,
                     "alpha": 0.85,
                 }
-                label = _text(network) if number == 0 and axes is left else None
+                label = text(network) if number == 0 and axes is left else None
                 axes.plot(epochs, factor * np.asarray(values), label=label, **style)
     left.set_ylabel("training loss (each row's own)")
     right.set_ylabel("validation mIoU, %")

@@ -48,6 +48,7 @@ def _is_number(value: Any) -> bool:
 _TEXT = _Kind("a short text", lambda value: isinstance(value, str) and value.isprintable() and len(value) <= 300)
 _NUMBER = _Kind("a number", lambda value: _is_number(value) and math.isfinite(value))
 _SHARE = _Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+_TIME = _Kind("a number of seconds", lambda value: _is_number(value) and 0 <= value <= 1e9)
 _WHOLE = _Kind("a whole number", lambda value: isinstance(value, int) and _is_number(value) and value >= 0)
 _PLAIN = _Kind(
     "a short text, a number or true or false", lambda value: isinstance(value, bool | int) or _TEXT.fits(value)
@@ -74,6 +75,14 @@ Shape = Mapping[str, Union[_Kind, "Shape"]]
 """Key to what its value must be; `*` stands for every key, and a key with `?` may be missing."""
 
 _BEST: Shape = {"key": _TEXT, "value": _NUMBER, "epoch": _WHOLE.or_null()}
+_TRAINING: Shape = {"steps": _WHOLE, "of": _WHOLE, "stopped": _TEXT.or_null(), "seconds?": _TIME, "memory?": _WHOLE}
+_COSTS: Shape = {
+    "parameters?": _WHOLE,
+    "multiply_adds?": _WHOLE,
+    "crop?": _WHOLE,
+    "seconds": {"*": _TIME},
+    "jobs": _WHOLE,
+}
 _RESULTS: Shape = {
     "data": _TEXT,
     "protocol": _TEXT,
@@ -88,12 +97,14 @@ _RESULTS: Shape = {
         }
     },
     "monitor?": _BEST,
+    "training?": _TRAINING,
+    "costs?": _COSTS,
     "crf?": {"name": _TEXT, "effective_sigma_rgb": {}},
     "fingerprint?": {"*": _TEXT},
     "versions?": {"*": _TEXT},
     "machine?": {"*": _PLAIN.or_null()},
 }
-_ENDING: Shape = {"monitor": _BEST, "training": {"steps": _WHOLE, "of": _WHOLE, "stopped": _TEXT.or_null()}}
+_ENDING: Shape = {"monitor": _BEST, "training": _TRAINING}
 
 
 _TUNED = either((None,), parts({"ids": many(check_text)}, more=True))

@@ -26,6 +26,15 @@ class EpochTimes(Callback):
         self.spent = {"data": 0.0, "step": 0.0, "validation": 0.0}
         self.steps = 0
         self.mark = time.perf_counter()
+        self.total = 0.0  # seconds of all epochs, those before a resume included
+
+    def state_dict(self) -> dict[str, float]:
+        """A checkpoint holds the time of its training."""
+        return {"total": self.total}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """A resumed training goes on counting."""
+        self.total = float(state_dict["total"])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin anew."""
@@ -55,6 +64,7 @@ class EpochTimes(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the columns and print the line."""
         training = self.spent["data"] + self.spent["step"]
+        self.total += training + self.spent["validation"]
         rate = self.steps * self.images / training if training > 0 else 0.0
         columns = {f"time/{name}": seconds for name, seconds in self.spent.items()} | {"time/images_per_second": rate}
         pl_module.log_dict(columns, sync_dist=True)
