@@ -104,8 +104,6 @@ def check_data(data: DictConfig) -> None:
             raise InputError(f"data.{split} and data.{split}_list: give one of them, and null for the other.")
     if content["val"] is None and content["val_list"] is None:
         raise InputError("data.val: is missing; give ids, a pattern of ids, or a share such as 20 %, or data.val_list.")
-    if rule_of(content, "val").share and content["train_list"] is not None:
-        raise InputError("data.val: a share is drawn from all images; with data.train_list, give ids or data.val_list.")
 
 
 def classes_of(data: DictConfig) -> Classes:

@@ -96,6 +96,10 @@ def scheduler(recipe: DictConfig) -> Callable[[Optimizer, int], Any]:
     made, length = getattr(lr_scheduler, name), SCHEDULERS[name]
     if length is None:
         return lambda optimizer, steps: _made("scheduler", made, optimizer, mode=mode_of(recipe.monitor), **options)
+    if name == "OneCycleLR":  # wants the rates at the top; they are those of the optimiser
+        return lambda optimizer, steps: _made(
+            "scheduler", made, optimizer, [group["lr"] for group in optimizer.param_groups], steps, **options
+        )
     return lambda optimizer, steps: _made("scheduler", made, optimizer, **{length: steps}, **options)
 
 

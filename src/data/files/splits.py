@@ -23,7 +23,8 @@ class Rule:
     Attributes:
         name: of a list, see `find_list`; None: not by a list.
         patterns: ids or patterns of ids; empty: not by patterns.
-        share: of the groups of images, drawn by a hash of the group's name; 0: nothing is drawn.
+        share: of the groups of the images, drawn by a hash of the group's name; 0: nothing is drawn. Of validation images
+            it is a part of the training images: of their list or patterns, or of all images.
         limit: only the first so many; None: all.
     """
 
@@ -114,14 +115,17 @@ class Splits:
         return found
 
     def _ruled(self, lists: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """The splits, of which at most one is a list: the other is chosen from all pairs of the folder."""
-        pairs = self.folder.pairs()
+        """The splits, of which at most one is a list: the other is chosen from all pairs of the folder.
+
+        But a share is drawn from the list of training images if there is one.
+        """
+        pairs = lists["train"] if self.val.share and "train" in lists else self.folder.pairs()
         train = _chosen(pairs, self.train.patterns, "train") if self.train.patterns else pairs
         if self.val.share:
             val = [image for image in train if place(self._group_of(image)) < self.val.share]
         else:
             val = lists.get("val") or _chosen(pairs, self.val.patterns, "val")
-        if "train" in lists:
+        if "train" in lists and not self.val.share:
             train = lists["train"]
         elif not self.train.patterns or self.val.share:
             held = set(val)

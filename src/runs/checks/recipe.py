@@ -30,6 +30,7 @@ SCHEDULERS = {  # of torch.optim.lr_scheduler: the argument for the number of st
     "LinearLR": "total_iters",
     "ConstantLR": "total_iters",
     "CosineAnnealingLR": "T_max",
+    "OneCycleLR": "total_steps",
 }
 EPOCHS = 100_000  # no training has so many; more is a slip of the finger
 NORMAL = (0.05, 8.0)  # factors by which an image is resized
