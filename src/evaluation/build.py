@@ -71,12 +71,7 @@ def scoring_task(config: DictConfig, machine: Hardware) -> ScoringTask:
     net = network(config)
     statistics = {"mean": net.backbone.mean, "std": net.backbone.std}
     names = classes_of(config.data).names
-    return ScoringTask(in_layout(net, machine), classes=names, **statistics, channels_last=machine.channels_last)
-
-
-def in_layout(net: DeepLab, machine: Hardware) -> DeepLab:
-    """The same network, with its weights in the machine's memory format."""
-    return net.to(memory_format=torch.channels_last) if machine.channels_last else net
+    return ScoringTask(net, classes=names, **statistics, channels_last=machine.whole_channels_last)
 
 
 def variants(config: DictConfig) -> dict[str, Variant]:

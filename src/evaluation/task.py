@@ -25,7 +25,7 @@ class ScoringTask(pl.LightningModule):
         classes: names of its C classes.
         mean: of the images that the network wants, per channel; a checkpoint that is filled in brings its own.
         std: their standard deviation.
-        channels_last: memory format of the images.
+        channels_last: memory format of network and images.
 
     Attributes:
         scorer: takes the probabilities.
@@ -37,11 +37,16 @@ class ScoringTask(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        self.in_layout(channels_last)
         self.classes = tuple(classes)
         self.mean, self.std = mean, std
-        self.channels_last = channels_last
         self.scorer: VariantScorer | None = None
         self.mapping: Sequence[int | None] | None = None
+
+    def in_layout(self, channels_last: bool) -> None:
+        """Change the memory format of the network's weights, and of its images from now on."""
+        self.channels_last = channels_last
+        self.network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""

@@ -57,7 +57,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
     loaded = weights.load(net, config.backbone.weights, classes.names)
     recipe = config.recipe
     built = SegmentationTask(
-        build.in_layout(net, machine),
+        net,
         loss=LOSSES.make(as_dict(config.loss)),
         classes=classes.names,
         optimizer=optimizer(recipe.optimizer),
@@ -69,6 +69,7 @@ def task(config: DictConfig, machine: Hardware, *, fingerprint: dict[str, str]) 
         std=net.backbone.std,
         seed=config.seed,
         channels_last=machine.channels_last,
+        whole_channels_last=machine.whole_channels_last,
         compiled=config.trainer.compile,
         frozen_batchnorm=recipe.freeze_batchnorm,
         provenance={

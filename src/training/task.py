@@ -34,7 +34,8 @@ class SegmentationTask(ScoringTask):
         pretrained: names of the pretrained parameters.
         mean: of the images that the network wants, per channel.
         std: their standard deviation.
-        channels_last: memory format of the images.
+        channels_last: memory format of network and images in training steps.
+        whole_channels_last: the same for validation and scoring, whose images differ in size.
         compiled: run training steps through torch.compile; scoring never uses it, because its images differ in size.
         frozen_batchnorm: keep the statistics and parameters of pretrained BatchNorm unchanged.
         seed: the randomness of an epoch depends only on this and on the epoch's number, so a resumed run goes on as if
@@ -56,12 +57,14 @@ class SegmentationTask(ScoringTask):
         mean: Channels,
         std: Channels,
         channels_last: bool,
+        whole_channels_last: bool,
         compiled: bool,
         frozen_batchnorm: bool,
         seed: int,
         provenance: Mapping[str, Any],
     ) -> None:
         super().__init__(network, classes=classes, mean=mean, std=std, channels_last=channels_last)
+        self.layouts = {"train": channels_last, "whole": whole_channels_last}
         self.loss = loss
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -103,6 +106,7 @@ class SegmentationTask(ScoringTask):
     def on_validation_epoch_start(self) -> None:
         """Give all processes the same running statistics: on CPUs, each process has its own."""
         torch.backends.cudnn.benchmark = False
+        self.in_layout(self.layouts["whole"])
         average_buffers(self.network)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -115,8 +119,19 @@ class SegmentationTask(ScoringTask):
         """Scores of the validation set, from one confusion matrix over the images of all processes."""
         result = scores(self.val_confusion.compute().cpu().numpy())
         self.val_confusion.reset()
+        self.in_layout(self.layouts["train"])
         self.log("val/miou", result.miou, prog_bar=True, sync_dist=True)  # already equal on all processes
         self.log("val/pixel_accuracy", result.pixel_accuracy, sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        """As for scoring alone, in the memory format for whole images."""
+        super().on_test_epoch_start()
+        self.in_layout(self.layouts["whole"])
+
+    def on_predict_epoch_start(self) -> None:
+        """As for scoring alone, in the memory format for whole images."""
+        super().on_predict_epoch_start()
+        self.in_layout(self.layouts["whole"])
 
     def on_train_epoch_end(self) -> None:
         """Step the plateau scheduler here, before the checkpoint is written: the checkpoint must hold its state."""

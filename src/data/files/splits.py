@@ -23,8 +23,8 @@ class Rule:
     Attributes:
         name: of a list, see `find_list`; None: not by a list.
         patterns: ids or patterns of ids; empty: not by patterns.
-        share: of the groups of the images, drawn by a hash of the group's name; 0: nothing is drawn. Of validation images
-            it is a part of the training images: of their list or patterns, or of all images.
+        share: of the groups of the images, drawn by a hash of the group's name, out of the list or the patterns of the
+            training images, else of all images; 0: nothing is drawn.
         limit: only the first so many; None: all.
     """
 

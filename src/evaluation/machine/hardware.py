@@ -19,7 +19,7 @@ class Hardware:
     Attributes:
         accelerator: "cpu", "cuda" or "mps".
         precision: as Lightning's Trainer takes it.
-        channels_last: memory format of network and images.
+        channels_last: memory format of network and images in training steps.
         devices: devices of this machine that share a training; each has one process.
         nodes: machines that share a training.
         workers: processes that load images, for each device.
@@ -44,6 +44,15 @@ class Hardware:
     def processes(self) -> int:
         """Number of processes on all machines."""
         return self.devices * self.nodes
+
+    @property
+    def whole_channels_last(self) -> bool:
+        """Memory format for whole images, which differ in size.
+
+        On a GPU, cuDNN prepares itself for each new size. For depthwise convolutions in channels-last this took 1.4 to
+        2.3 s a size on an H200, and 0.06 s in the usual format.
+        """
+        return self.channels_last and self.device != "cuda"
 
     @property
     def device(self) -> str:
