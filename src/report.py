@@ -23,11 +23,15 @@ def main(config: DictConfig) -> float:
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
         publish.write(table, question.commands, figures, folder, insert=config.insert)
+        if config.records is not None:
+            publish.copy_runs(question, Path(config.records))
     if config.logger.name == "wandb":
         from src.reporting.output import online
 
         online.publish(table, figures, folder, config)
     formats.show(table, console)
+    if config.records is not None:
+        console.print(printable(f"records     {config.records}"), soft_wrap=True)
     console.print(printable(f"report      {folder / 'index.html'}"), soft_wrap=True)
     return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)
 

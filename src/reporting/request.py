@@ -1,20 +1,33 @@
 """The question of a report: about the runs of a table, of any sweep, or in given folders."""
 
+import os
 import re
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from src.core.command.mistakes import sentence
-from src.core.compose import TABLES
+from src.core.compose import TABLES, plain, read_mapping
 from src.core.errors import InputError, printable
+from src.core.values import check_config, check_folder_name, check_text, either, many, parts
 from src.reporting.collect import Cell, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
 from src.runs.jobs import expand
+
+QUESTION = "table.yaml"  # in a folder of copied runs
+_COPIED = parts(
+    {
+        "name": check_folder_name,
+        "question": check_text,
+        "baseline": either((None,), check_text),
+        "runs": many(check_folder_name),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -107,11 +120,27 @@ def read_table(name: str) -> dict[str, str]:
 
 
 def of_runs(paths: list[Path], config: DictConfig) -> Question:
-    """The question about the runs in some folders."""
-    cells = of_folders(paths)
-    name = config.title or _as_name("-".join(path.resolve().name for path in paths))
-    text = config.question or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
-    return Question(name, printable(text), config.baseline, cells, [])
+    """The question about the runs in some folders; for a folder that `records=` has made, the one that made it."""
+    before = _copied(paths[0]) if len(paths) == 1 else {}
+    cells = of_folders([paths[0] / name for name in before.get("runs", [])] or paths)
+    name = config.title or before.get("name") or _as_name("-".join(path.resolve().name for path in paths))
+    text = config.question or before.get("question") or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
+    return Question(name, printable(text), config.baseline or before.get("baseline"), cells, [])
+
+
+def _copied(folder: Path) -> dict[str, Any]:
+    """The question and the order of the runs in a folder that `records=` has made; empty for another folder."""
+    path = folder / QUESTION
+    if not os.path.exists(path):  # noqa: PTH110  # unlike Path.exists, it is quiet about names that are too long
+        return {}
+    found = plain(read_mapping(path, str(path)), path)
+    try:
+        check_config(found, _COPIED)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    content = OmegaConf.to_container(found)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
 
 
 def _as_name(text: str) -> str:

@@ -36,7 +36,7 @@ class Cost:
 COSTS = (
     Cost("parameters", "parameters, M", "{} M parameters", 1e6, False, lambda r, _: _costs(r).get("parameters")),
     Cost(
-        *("multiply_adds", "multiply-adds, G", "{} G multiply-adds for an image of the size of the training crop", 1e9),
+        *("multiply_adds", "multiply-adds, G", "{} G multiply-adds for an image of the training crop's size", 1e9),
         *(False, lambda r, _: _costs(r).get("multiply_adds")),
     ),
     Cost(
@@ -86,22 +86,19 @@ def differing(table: Comparison) -> list[Cost]:
 
 
 def sentences(table: Comparison) -> list[str]:
-    """What all rows have in common, and what the times depend on."""
+    """What all rows have in common, and what times and memory were measured on."""
     done = [row for row in table.rows if row.done]
-    apart, known = differing(table), [cost for cost in COSTS if any(value(table, r, cost) >= 0 for r in done)]
+    apart, known = differing(table), [cost for cost in COSTS if any(value(table, row, cost) >= 0 for row in done)]
     said = []
-    alike = [cost for cost in known if cost not in apart]
-    if alike:
-        each = [cost.sentence.format(text(median(value(table, r, cost) for r in done), cost)) for cost in alike]
-        said.append(f"Every row: {', '.join(each)}.")
-    if any(cost.measured for cost in known):
-        machine = next(iter(machines(table)), "an unknown machine")
-        without = "" if any("parameters" in _costs(r) for r in _results(table)) else ", without the network"
-        said.append(f"Times are of one image alone{without}, on: {machine}.")
-    elif len(machines(table)) > 1:
-        said.append(
-            f"Times and memory are left out, as the rows ran on different machines: {'; '.join(machines(table))}."
-        )
+    if alike := [cost for cost in known if cost not in apart]:
+        each = [cost.sentence.format(text(median(value(table, row, cost) for row in done), cost)) for cost in alike]
+        said.append(f"{'Every row' if len(done) > 1 else 'The row'}: {', '.join(each)}.")
+    there = machines(table)
+    if len(there) > 1:
+        said.append(f"Times and memory are left out, as the rows ran on different machines: {'; '.join(there)}.")
+    elif there and any(cost.measured for cost in known):
+        without = "" if any("parameters" in _costs(found) for found in _results(table)) else ", without the network"
+        said.append(f"Times of an image are of one image alone{without}. Measured on: {there[0]}.")
     return said
 
 
@@ -116,10 +113,9 @@ def _results(table: Comparison) -> list[Mapping[str, Any]]:
 
 def _machine(results: Mapping[str, Any]) -> str:
     facts, jobs = results.get("machine", {}), _costs(results).get("jobs", 1)
-    shared = f", {jobs} jobs at a time" if jobs > 1 else ""
-    processes = f", {facts['processes']} processes" if facts.get("processes", 1) != 1 else ""
-    layout = ", channels-last" if facts.get("channels_last") else ""
-    return (
-        f"{facts.get('device', 'unknown')}, {facts.get('precision', '')}{layout}, {facts.get('threads', '?')} threads"
-        f"{processes}{shared}"
-    )
+    words = [str(facts.get("device", "an unknown machine")), str(facts.get("precision", ""))]
+    words += ["channels-last"] * bool(facts.get("channels_last"))
+    words += [f"{count} thread{'s' * (count != 1)}" for count in [facts.get("threads")] if count]
+    words += [f"{facts['processes']} processes"] * (facts.get("processes", 1) > 1)
+    words += [f"{jobs} trainings at a time"] * (jobs > 1)
+    return ", ".join(word for word in words if word)

@@ -10,12 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from src.core.errors import InputError
-from src.core.files.reading import read_text
+from src.core.files.reading import open_regular, read_text
 from src.core.files.whole import replacing
 from src.reporting.comparison import Comparison
 from src.reporting.output import formats, page
+from src.reporting.request import QUESTION, Question
 
 
 def write(
@@ -85,6 +87,36 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())  # a full disk may show only here, and must do so before the first file is in its place
+
+
+def copy_runs(question: Question, folder: Path) -> None:
+    """Copy what tables are made of: per finished run, its config, scores, counts and curves; and the question itself.
+
+    All files are new, or none: `runs=FOLDER` then makes the same table, without checkpoints, data or pictures.
+
+    Raises:
+        InputError: two runs have folders of the same name, or the folder cannot be written to.
+    """
+    files: dict[Path, bytes] = {}
+    names = []
+    for cell in question.cells:
+        if cell.scored is None or cell.run is None or not cell.is_done:
+            continue
+        name = cell.run.path.resolve().name
+        name += f"-{cell.scored.path.name}" if cell.scored.path != cell.run.path else ""
+        if name in names:
+            raise InputError(f"records={folder}: two runs are named {name}; rename a run folder.")
+        names.append(name)
+        scores = cell.scored.config, cell.scored.results, cell.scored.confusion, cell.scored.trimaps
+        for path in (*scores, cell.run.metrics):
+            if path.exists():
+                with open_regular(path, way_out="leave this run out") as file:
+                    files[folder / name / path.name] = file.read()
+    asked = {"name": question.name, "question": question.text, "baseline": question.baseline, "runs": names}
+    files[folder / QUESTION] = OmegaConf.to_yaml(OmegaConf.create(asked)).encode()
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_together(folder, files)
 
 
 def between_marks(file: Path, name: str, text: str) -> str:

@@ -129,8 +129,7 @@ REPORT = parts(
         "options": many(check_text),
         "title": either((None,), check_folder_name),
         **dict.fromkeys(("question", "baseline"), either((None,), check_text)),
-        "output": PATH,
-        "insert": PATH,
+        **dict.fromkeys(("output", "insert", "records"), PATH),
         "logger": LOGGER,
         "resamples": whole(100, 1_000_000),
     }
