@@ -18,17 +18,17 @@ from src.reporting.comparison import WHOLE, Comparison
 from src.reporting.rows import Row
 from src.scoring.metrics import RADII
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _LINES = ("-", "--", "-.", ":")
 _MARKS = {"better": ("^", "#0072B2"), "worse": ("v", "#D55E00"), "not separable": ("o", "#666666"), "": ("D", "black")}
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_MOST_LINES = len(_COLOURS)
+_MOST_LINES = len(COLOURS)
 _MOST_CLASSES = 40  # columns that a page can show
 _LONGEST = 40  # characters of a label
 _EPOCHS = 10**7
@@ -37,7 +37,7 @@ _FINITE = 1e30  # of a value that is drawn
 
 def all_of(table: Comparison) -> dict[str, Figure]:
     """Figures by file name; figures without data are left out."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
         return {name: figure for name, figure in {**found, "curves": curves(table)}.items() if figure is not None}
 
@@ -142,7 +142,7 @@ def boundaries(table: Comparison) -> Figure | None:
         if np.isnan(value[:-1]).any():
             return None
         axes.errorbar(
-            x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=_COLOURS[k],
+            x, value, yerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)], color=COLOURS[k],
             linestyle=_LINES[k % 4], marker="o", markersize=3, linewidth=1.2, label=_text(table.label(row)),
         )  # fmt: skip
     axes.axhline(0, color="black", linewidth=0.8)
@@ -180,9 +180,9 @@ def curves(table: Comparison) -> Figure | None:
     for k, (network, paths) in enumerate(drawn):
         for number, path in enumerate(paths):
             for axes, key, factor in ((left, "train/loss", 1), (right, "val/miou", 100)):
-                epochs, values = _series(path, key)
+                epochs, values = series(path, key)
                 style: dict[str, Any] = {
-                    "color": _COLOURS[k],
+                    "color": COLOURS[k],
                     "linestyle": _LINES[k % 4],
                     "linewidth": 1.0,
                     "alpha": 0.85,
@@ -198,7 +198,7 @@ def curves(table: Comparison) -> Figure | None:
     return figure
 
 
-def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
+def series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
     """Epochs, counted from 1, and values of a metric, for the epochs that have it.
 
     Raises:
