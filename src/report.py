@@ -8,6 +8,7 @@ from rich.console import Console
 from src.core.command.entry import command
 from src.core.errors import printable
 from src.runs.checks.commands import check_report
+from src.runs.checks.schema import worst_count
 
 
 @command("report", check_report, rest="options")
@@ -15,6 +16,7 @@ def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
     console = Console(markup=False, emoji=False)
     from src.reporting.output import formats, plots, publish
+    from src.reporting.output.images.browser import browser
     from src.reporting.request import asked
 
     question = asked(config)
@@ -22,13 +24,15 @@ def main(config: DictConfig) -> float:
         table = question.compare(config.resamples)
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
-        publish.write(table, question.commands, figures, folder, insert=config.insert)
+        images = browser(table, worst_count(config.images), folder)
+        publish.write(table, question.commands, figures, folder, insert=config.insert, images=images.files)
     if config.logger.name == "wandb":
         from src.reporting.output import online
 
         online.publish(table, figures, folder, config)
     formats.show(table, console)
-    console.print(printable(f"report      {folder / 'index.html'}"), soft_wrap=True)
+    for line in (f"report      {folder / 'index.html'}", *images.said):
+        console.print(printable(line), soft_wrap=True)
     return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)
 
 
