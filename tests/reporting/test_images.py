@@ -103,6 +103,17 @@ def test_panels_of_an_evaluation_count_if_it_asks_the_same(tmp_path):
     assert "thumb" in images[first] and "thumb" not in images[second]
 
 
+def test_what_cannot_be_drawn_by_a_command_is_said(tmp_path):
+    folder = make_run(tmp_path / "a", variants=VARIANTS)
+    assert f"{folder.best} is missing; where it is" in browser(table_of(folder.path), 3, tmp_path).said[1]
+    results = json.loads(folder.results.read_text())
+    folder.results.write_text(json.dumps({**results, "source": "logits"}))
+    assert (
+        "python -m src.evaluate with the words that scored it, and panels="
+        in browser(table_of(folder.path), 3, tmp_path).said[1]
+    )
+
+
 def test_names_of_strangers_end_no_script(tmp_path):
     folder = make_run(tmp_path / "a")
     table = table_of(folder.path)

@@ -16,7 +16,7 @@ from PIL import Image
 from src.core.errors import printable
 from src.data.inspection.overlay import LINE
 from src.reporting.comparison import Comparison
-from src.reporting.output.images.drawn import Panel, panels_of, training_folder
+from src.reporting.output.images.drawn import Panel, panels_of
 from src.reporting.panels import WIDTH
 from src.reporting.rows import Row
 from src.scoring.metrics import hits_and_unions, image_miou
@@ -70,7 +70,7 @@ def browser(table: Comparison, count: int | None, folder: Path) -> Browser:
         | (_pictures(found, k, [drawn.get(image_id) for drawn in panels], rows, base) if k in shown else {})
         for k, image_id in enumerate(ids)
     ]
-    missing = _missing(rows, panels, wanted, folder / LIST)
+    missing = _missing(table, rows, panels, wanted, folder / LIST)
     data = {
         "rows": [printable(table.label(row)) for row in rows],
         "baseline": base,
@@ -165,23 +165,27 @@ def _webp(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _missing(rows: list[Row], panels: list[dict[str, Panel]], wanted: list[str], listed: Path) -> list[tuple[str, str]]:
+def _missing(
+    table: Comparison, rows: list[Row], panels: list[dict[str, Panel]], wanted: list[str], listed: Path
+) -> list[tuple[str, str]]:
     """What could not be drawn of the images that should be, and how to get it: a sentence and a command or hint."""
     lacking: dict[Path, tuple[int, str]] = {}
     for row, drawn in zip(rows, panels, strict=True):
-        scored = row.done[0].scored
+        scored, counts = row.done[0].scored, table.counts[id(row.done[0])]
         assert scored is not None
-        number = len([image for image in wanted if image not in drawn])
+        own = [image for image in wanted if image in counts.ids]
+        number = len([image for image in own if image not in drawn])
         if not number:
             continue
-        panels_word = shlex.quote(f"panels={printable(listed)}")
-        run = training_folder(scored)
-        if scored.path != run.path:
-            how = f"the command that scored it, with {panels_word} added"
-        elif run.best.exists():
-            how = f"python -m src.evaluate {shlex.quote(f'run={printable(run.path)}')} {panels_word}"
+        word = shlex.quote(f"panels={printable(listed)}")
+        if len(own) < len(wanted):
+            how = "score it with panels=FILE, a list of those images that it is scored on"
+        elif "source" in counts.results:  # of `src.evaluate`: the same question has the same folder
+            how = f"python -m src.evaluate with the words that scored it, and {word}"
+        elif scored.best.exists():
+            how = f"python -m src.evaluate {shlex.quote(f'run={printable(scored.path)}')} {word}"
         else:
-            how = "its best.ckpt is not there; score it where the network or its logits are, with " + panels_word
+            how = f"{printable(scored.best)} is missing; where it is, score it with {word}"
         lacking[scored.path] = max(lacking.get(scored.path, (0, how)), (number, how))
     return [
         (f"{printable(path)} has no panels of {number} of the {len(wanted)} worst images", how)

@@ -121,18 +121,13 @@ def panels_of(row: Row, counts: Counts, known: dict[Path, Panel | None]) -> dict
     return found
 
 
-def training_folder(scored: RunFolder) -> RunFolder:
-    """The run folder of a folder with scores: itself, or the one in whose `evaluations/` it lies."""
-    inside = scored.path.resolve().parent
-    return RunFolder(inside.parent) if inside.name == "evaluations" else scored
-
-
 def _folders(cell: Cell, variant: str, counts: Counts) -> Iterator[RunFolder]:
     """The folders in which a variant of a run means the same, that with its scores first."""
     assert cell.scored is not None
     yield cell.scored
-    training = training_folder(cell.scored)
-    beside = [training.path, *sorted(path.parent for path in training.path.glob("evaluations/*/config.yaml"))]
+    inside = cell.scored.path.resolve().parent
+    training = inside.parent if inside.name == "evaluations" else cell.scored.path
+    beside = [training, *sorted(path.parent for path in training.glob("evaluations/*/config.yaml"))]
     asked = _question(flat(read_config(cell.scored.config)), variant)
     for folder in map(RunFolder, beside):
         if folder.path.resolve() == cell.scored.path.resolve() or not folder.results.exists():
