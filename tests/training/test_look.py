@@ -65,17 +65,17 @@ def losses(folder):
 def test_losses_are_the_same_without_the_picture(tmp_path):
     plugin = tmp_path / "without.py"
     plugin.write_text(WITHOUT)
-    words = [*(word for word in TINY if not word.startswith("plugins=")), "recipe.val_every=1", "variants=none"]
+    words = [*(word for word in TINY if not word.startswith("plugins=")), "recipe.epochs=2", "variants=none"]
     tiny = next(word for word in TINY if word.startswith("plugins=")).removeprefix("plugins=")
     run("train", *words, f"plugins={tiny}", "name=with", cwd=tmp_path)
     run("train", *words, f"plugins=[{tiny},{plugin}]", "name=without", cwd=tmp_path)
     one, other = tmp_path / "runs" / "with", tmp_path / "runs" / "without"
-    assert losses(one) == losses(other) and len(losses(one)) == 4
+    assert losses(one) == losses(other) and len(losses(one)) == 2
     assert (one / "batch.webp").exists() and not (other / "batch.webp").exists()
     with Image.open(one / "batch.webp") as sheet:
         assert sheet.format == "WEBP" and len(sheet.convert("RGB").getcolors(1 << 24)) > 1000
 
-    assert points(one / "curves.svg") == {"train/loss": 4, "val/loss": 4, "val/miou": 4, "train/lr": 4}
+    assert points(one / "curves.svg") == {"train/loss": 2, "val/loss": 2, "val/miou": 2, "train/lr": 2}
 
 
 def test_a_resumed_training_draws_the_epochs_before_it_too(tmp_path):
