@@ -8,13 +8,16 @@ from rich.console import Console
 from src.core.command.entry import command
 from src.core.errors import printable
 from src.runs.checks.commands import check_report
+from src.runs.checks.schema import worst_count
 
 
 @command("report", check_report, rest="options")
 def main(config: DictConfig) -> float:
     """Compare, write the report, show the table; returns the mIoU of the best row."""
     console = Console(markup=False, emoji=False)
-    from src.reporting.output import formats, plots, publish
+    from src.reporting.output import formats, publish
+    from src.reporting.output.figures import plots
+    from src.reporting.output.images.browser import browser
     from src.reporting.request import asked
 
     question = asked(config)
@@ -22,7 +25,8 @@ def main(config: DictConfig) -> float:
         table = question.compare(config.resamples)
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
-        publish.write(table, question.commands, figures, folder, insert=config.insert)
+        images = browser(table, worst_count(config.images), folder)
+        publish.write(table, question.commands, figures, folder, insert=config.insert, images=images.files)
         if config.records is not None:
             publish.copy_runs(question, Path(config.records))
     if config.logger.name == "wandb":
@@ -30,9 +34,9 @@ def main(config: DictConfig) -> float:
 
         online.publish(table, figures, folder, config)
     formats.show(table, console)
-    if config.records is not None:
-        console.print(printable(f"records     {config.records}"), soft_wrap=True)
-    console.print(printable(f"report      {folder / 'index.html'}"), soft_wrap=True)
+    copied = [] if config.records is None else [f"records     {config.records}"]
+    for line in (*copied, f"report      {folder / 'index.html'}", *images.said):
+        console.print(printable(line), soft_wrap=True)
     return max((float(row.estimate.value[0]) for row in table.rows if row.estimate is not None), default=0.0)
 
 

@@ -32,7 +32,8 @@ else:
     from src.evaluation import build  # noqa: F401
     from src.evaluation.scoring import logits, results, score  # noqa: F401
     from src.evaluation.tuning import preset, search  # noqa: F401
-    from src.reporting.output import page, plots  # noqa: F401
+    from src.reporting.output import page  # noqa: F401
+    from src.reporting.output.figures import plots  # noqa: F401
     from src.training import fit, recipe  # noqa: F401
 
     load_plugins(str(Path(__file__).with_name("tiny.py")))  # that every command of a test could need

@@ -1,16 +1,20 @@
 """Pictures of one image: the image, the truth, the labels of each variant, and their errors."""
 
+import io
+import json
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from src.data.classes import Classes, Labels, Pixels
 from src.data.inspection.overlay import LINE, Legend, hatched, overlay
 
-_WIDTH = 250  # px of one picture
-_GAP = 6
+WIDTH = 250  # px of one picture
+GAP = 6
+LAYOUT = "seglab"  # key of the text in a PNG file that says what its columns are
 _RIGHT = np.array([222, 226, 230], dtype=np.uint8)
 _WRONG = np.array([204, 37, 41], dtype=np.uint8)
 
@@ -44,6 +48,21 @@ def panel(rgb: Pixels, target: Labels, labels: Mapping[str, Labels], classes: Cl
     return _compose(columns, seen, classes)
 
 
+def as_png(picture: Image.Image, variants: Mapping[str, Labels]) -> bytes:
+    """A panel of these variants as a PNG file that says what its columns are, for `src.reporting.output.images`."""
+    above = next(iter(variants.values())).shape
+    height = _height(above[0], above[1])
+    layout, out = PngInfo(), io.BytesIO()
+    layout.add_text(LAYOUT, json.dumps({"variants": [*variants], "height": height}))
+    picture.save(out, format="PNG", pnginfo=layout)
+    return out.getvalue()
+
+
+def _height(rows: int, columns: int) -> int:
+    """Px of one picture of an image of this size."""
+    return max(1, round(WIDTH * rows / columns))
+
+
 def _errors(labels: Labels, target: Labels, known: npt.NDArray[np.bool_]) -> Pixels:
     """(H, W, 3): red where known pixels differ, grey where they agree, hatched where the truth is void."""
     picture: Pixels = np.stack([_RIGHT, _WRONG])[(labels != target).astype(np.intp)]
@@ -51,18 +70,18 @@ def _errors(labels: Labels, target: Labels, known: npt.NDArray[np.bool_]) -> Pix
 
 
 def _compose(columns: list[tuple[str, Pixels, str, Pixels]], seen: list[int], classes: Classes) -> Image.Image:
-    height = round(_WIDTH * columns[0][1].shape[0] / columns[0][1].shape[1])
+    height = _height(*columns[0][1].shape[:2])
     font = ImageFont.load_default(13)
-    width = _GAP + len(columns) * (_WIDTH + _GAP)
-    legend = Legend(seen, classes, width, font, gap=_GAP)
-    top = 2 * (LINE + height + _GAP) + _GAP
+    width = GAP + len(columns) * (WIDTH + GAP)
+    legend = Legend(seen, classes, width, font, gap=GAP)
+    top = 2 * (LINE + height + GAP) + GAP
     canvas = Image.new("RGB", (width, top + legend.height), "white")
     draw = ImageDraw.Draw(canvas)
     for column, (upper_title, upper, lower_title, lower) in enumerate(columns):
-        x = _GAP + column * (_WIDTH + _GAP)
+        x = GAP + column * (WIDTH + GAP)
         for row, (title, pixels) in enumerate([(upper_title, upper), (lower_title, lower)]):
-            y = row * (LINE + height + _GAP)
+            y = row * (LINE + height + GAP)
             draw.text((x, y + 3), title, fill="black", font=font)
-            canvas.paste(Image.fromarray(pixels).resize((_WIDTH, height), Image.Resampling.BILINEAR), (x, y + LINE))
+            canvas.paste(Image.fromarray(pixels).resize((WIDTH, height), Image.Resampling.BILINEAR), (x, y + LINE))
     legend.draw(draw, top)
     return canvas

@@ -1,7 +1,8 @@
 """Run folders: their name, their files, and how these are written. Imports no torch.
 
-A folder holds `config.yaml`, `metrics.csv`, `best.ckpt`, `last.ckpt`, `training.json`, `confusion.npz`, `trimap.npz`,
-`panels/` and `results.json`. `results.json` is written last and at once: if it exists, the run is finished.
+A folder holds `config.yaml`, `batch.webp`, `metrics.csv`, `curves.svg`, `best.ckpt`, `last.ckpt`, `training.json`,
+`confusion.npz`, `trimap.npz`, `panels/` and `results.json`. `results.json` is written last and at once: if it exists,
+the run is finished.
 """
 
 import shutil
@@ -40,6 +41,16 @@ class RunFolder:
     def metrics(self) -> Path:
         """One row per epoch."""
         return self.path / "metrics.csv"
+
+    @property
+    def curves(self) -> Path:
+        """Loss, mIoU and learning rate over epochs, as a picture."""
+        return self.path / "curves.svg"
+
+    @property
+    def batch(self) -> Path:
+        """The first crops of the training with their masks, as a picture."""
+        return self.path / "batch.webp"
 
     @property
     def best(self) -> Path:
@@ -228,18 +239,9 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the files of an earlier run, `results.json` first."""
-        for file in (
-            self.results,
-            self.confusion,
-            self.trimaps,
-            self.failure,
-            self.ending,
-            self.best,
-            self.last,
-            self.metrics,
-            self.dashboard_id,
-            self.config,
-        ):
+        scores, pictures = (self.results, self.confusion, self.trimaps), (self.batch, self.curves)
+        training = (self.failure, self.ending, self.best, self.last, self.metrics, self.dashboard_id, self.config)
+        for file in (*scores, *pictures, *training):
             file.unlink(missing_ok=True)
         for folder in (self.panels, self.logits, self.splits, self.path / "evaluations"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -17,9 +17,11 @@ from src.core.files.whole import check_room, in_bytes
 from src.core.machine import give_back_freed_memory
 from src.core.memory import largest_memory
 from src.data.datamodule import SegmentationDataModule
+from src.data.inspection.batch import draw_batch
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import running_trainer
 from src.models.checkpoint import load_checkpoint, size_of
+from src.reporting.output.figures.curves import draw_curves
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.checkpoints import BestEpoch, LastEpoch
@@ -93,6 +95,9 @@ def fit(
     if recipe.epochs > 0:
         if trainer.is_global_zero:
             _check_disk(config, task, folder)
+            if not folder.batch.exists():
+                draw_batch(data, folder.batch)
+            draw_curves(folder)  # of the epochs before a resume
         batch_size = recipe.batch_size // trainer.world_size
         with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
             trainer.fit(task, data, ckpt_path=resume, weights_only=True)
@@ -108,6 +113,7 @@ def fit(
             "training": {"steps": 0, "of": 0, "stopped": None},
         }
     if trainer.is_global_zero:
+        draw_curves(folder)
         folder.write_ending(ended)
     trainer.strategy.barrier()  # which kept logits there are is asked by all processes
     return ended

@@ -7,9 +7,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.data.sources.voc import voc_folder
-from src.evaluation.scoring.results import panel
 from src.reporting.collect import of_folders
 from src.reporting.comparison import compare
+from src.reporting.panels import panel
 from src.runs.folder import RunFolder
 from src.scoring.metrics import RADII, scores, trimap_miou
 

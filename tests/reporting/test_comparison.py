@@ -6,7 +6,8 @@ import pytest
 from src.core.errors import InputError
 from src.reporting.collect import of_folders
 from src.reporting.counts import read_counts
-from src.reporting.output import formats, page, plots
+from src.reporting.output import formats, page
+from src.reporting.output.figures import plots
 from src.runs.folder import RunFolder
 from src.scoring.metrics import scores_of, trimap_miou
 from tests.reporting.conftest import make_run, table_of

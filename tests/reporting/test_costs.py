@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from src.reporting.collect import of_folders
 from src.reporting.comparison import compare
 from src.reporting.output import costs, formats, publish
-from src.reporting.output.cost_plot import over_costs
+from src.reporting.output.figures.costs import over_costs
 from src.reporting.request import Question, of_runs
 from tests.reporting.conftest import make_run
 

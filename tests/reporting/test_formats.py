@@ -11,7 +11,8 @@ from rich.console import Console
 
 from src.core.errors import InputError
 from src.reporting import run_table
-from src.reporting.output import formats, page, plots
+from src.reporting.output import formats, page
+from src.reporting.output.figures import plots
 from src.reporting.output.publish import between_marks, write, write_together
 from src.runs.checks.commands import check_report
 from src.runs.folder import RunFolder
@@ -172,7 +173,7 @@ def test_a_report_that_cannot_be_written_leaves_the_earlier_one(table, tmp_path,
     note = tmp_path / "note.md"
     note.write_text("<!-- table: t -->\n<!-- end -->\n")
     folder = tmp_path / "report"
-    write(table, [], {}, folder, insert=str(note))
+    write(table, [], {}, folder, insert=str(note), images={})
     assert "| focal |" in note.read_text()
     before = {path: path.read_bytes() for path in [*folder.iterdir(), note]}
     table.question = "another"
@@ -186,7 +187,7 @@ def test_a_report_that_cannot_be_written_leaves_the_earlier_one(table, tmp_path,
     with pytest.raises(
         InputError, match=r"\(No space left on device\), so .*/report stays as it was; .* needs [\d,]+ bytes"
     ):
-        write(table, [], {}, folder, insert=str(note))
+        write(table, [], {}, folder, insert=str(note), images={})
     assert {path: path.read_bytes() for path in [*folder.iterdir(), note]} == before
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "runs") == ["note.md", "report"]
 
@@ -212,12 +213,13 @@ def test_what_blocks_a_report_is_named(tmp_path, blocked):
         ],
         *[("resamples", number, "from 100 to 1000000|at most 1000000") for number in (1_000_001, 10**9)],
         *[("resamples", number, "must be a whole number") for number in ("abc", 1e9, 5, None, True)],
-        *[(key, ["a"], f"{key}=.*must be a") for key in ("title", "question", "baseline", "output", "insert")],
+        *[(key, ["a"], f"{key}=.*must be a") for key in ("title", "question", "baseline", "output", "insert", "records")],
+        *[("images", wrong, "must be worst:N") for wrong in ("worst", "worst:0", "worst:-1", "best:3", 50, True)],
         ("options", [], "nothing to report on"),
     ],
 )
 def test_options_of_a_report_are_checked(key, value, says):
-    config = dict.fromkeys(("title", "question", "baseline", "output", "insert"), None)
+    config = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images"), None)
     config |= {"options": ["runs=x"], "resamples": 100, "logger": {"name": "csv"}}
     check_report(OmegaConf.create(config))
     with pytest.raises(InputError, match=says) as raised:

@@ -34,7 +34,7 @@ def test_folders_are_named_with_and_without_commas(tmp_path, monkeypatch, text, 
 
 
 def config(**options):
-    empty = dict.fromkeys(("title", "question", "baseline", "output", "insert"), None)
+    empty = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images"), None)
     return OmegaConf.create({**empty, "resamples": 100, **options})
 
 

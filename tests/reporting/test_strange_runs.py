@@ -11,7 +11,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.core.errors import InputError
-from src.reporting.output import page, plots
+from src.reporting.output import page
+from src.reporting.output.figures import plots
 from src.runs.checks.records import read_reason
 from src.runs.folder import RunFolder
 from tests.reporting.conftest import make_run, table_of

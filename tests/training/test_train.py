@@ -40,7 +40,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
     folder = cwd / "runs" / "whole"
     names = {path.name for path in folder.iterdir()} - {".lock"}
     assert names == {
-        *("config.yaml", "metrics.csv", "best.ckpt", "last.ckpt", "training.json"),
+        *("config.yaml", "batch.webp", "metrics.csv", "curves.svg", "best.ckpt", "last.ckpt", "training.json"),
         *("results.json", "confusion.npz", "trimap.npz", "panels", "splits"),
     }
     checkpoint = torch.load(folder / "best.ckpt", weights_only=True)["seglab"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from src.core.errors import InputError
 from src.core.files.whole import replacing
-from src.data.classes import Labels, Pixels
+from src.data.classes import Classes, Labels, Pixels
 from src.data.files.folder import ImageFolder
 from src.data.inspection.overlay import LINE, Legend, overlay
 
 SHOWN = 12  # images
 _COLUMNS = 3
-_WIDTH, _HEIGHT = 230, 170  # px of a picture, at most
+_SIZE = 230, 170  # px of a picture, at most
 _GAP = 8
 
 
@@ -44,30 +44,40 @@ def draw_sheet(folder: ImageFolder, splits: Mapping[str, list[str]], path: Path)
             continue
     if cells:
         with replacing(path) as temporary:
-            _composed(folder, cells).save(temporary, format="WEBP", quality=85)
+            composed(cells, folder.classes, columns=_COLUMNS, size=_SIZE).save(temporary, format="WEBP", quality=85)
     return len(cells)
 
 
-def _composed(folder: ImageFolder, cells: list[tuple[str, Pixels, Labels]]) -> Image.Image:
-    classes = folder.classes
+def composed(
+    cells: Sequence[tuple[str, Pixels, Labels]], classes: Classes, *, columns: int, size: tuple[int, int]
+) -> Image.Image:
+    """Images beside their masks in colour, with a legend below.
+
+    Args:
+        cells: at least one title, image (H, W, 3) and mask (H, W).
+        classes: of the masks.
+        columns: cells in a line, at most.
+        size: width and height in px of an image, at most.
+    """
+    largest, tallest = size
     font = ImageFont.load_default(13)
-    cell = 2 * _WIDTH + 2 * _GAP
-    width = min(_COLUMNS, len(cells)) * (cell + _GAP) + _GAP
-    lines = -(-len(cells) // _COLUMNS)
+    cell = 2 * largest + 2 * _GAP
+    width = min(columns, len(cells)) * (cell + _GAP) + _GAP
+    lines = -(-len(cells) // columns)
     present = sorted({int(v) for _, _, mask in cells for v in np.unique(mask)})
     legend = Legend(present, classes, width, font, gap=_GAP)
-    top = lines * (LINE + _HEIGHT + _GAP) + _GAP
+    top = lines * (LINE + tallest + _GAP) + _GAP
     canvas = Image.new("RGB", (width, top + legend.height + _GAP), "white")
     draw = ImageDraw.Draw(canvas)
     for number, (title, rgb, mask) in enumerate(cells):
-        line, column = divmod(number, _COLUMNS)
-        x, y = _GAP + column * (cell + _GAP), _GAP + line * (LINE + _HEIGHT + _GAP)
+        line, column = divmod(number, columns)
+        x, y = _GAP + column * (cell + _GAP), _GAP + line * (LINE + tallest + _GAP)
         draw.text((x, y), _fitting(title, cell, font), fill="black", font=font)
-        scale = min(_WIDTH / rgb.shape[1], _HEIGHT / rgb.shape[0])
-        size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+        scale = min(largest / rgb.shape[1], tallest / rgb.shape[0])
+        drawn = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
         for k, pixels in enumerate((rgb, overlay(rgb, mask, classes))):
-            picture = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
-            canvas.paste(picture, (x + k * (size[0] + _GAP), y + LINE))
+            picture = Image.fromarray(pixels).resize(drawn, Image.Resampling.BOX)
+            canvas.paste(picture, (x + k * (drawn[0] + _GAP), y + LINE))
     legend.draw(draw, top)
     return canvas
 

@@ -14,12 +14,16 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from src.core import processes
+from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.core.machine import usable_cores
 from src.crf.model import Image, effective_sigma
 from src.data.classes import Classes, Labels, label_type
 from src.data.config import classes_of
-from src.reporting.panels import panel
+from src.data.files.lists import read_ids
+from src.evaluation.scoring.worst import Worst
+from src.reporting.panels import as_png, panel
+from src.runs.checks.schema import worst_count
 from src.runs.folder import RunFolder
 from src.scoring.metrics import image_miou, margins, trimap_miou
 from src.scoring.presets import tuned_on
@@ -32,10 +36,30 @@ def choose(ids: list[str], count: int) -> list[str]:
     return [ids[i] for i in picks]
 
 
+def _chosen(panels: int | str, ids: list[str]) -> list[str]:
+    """The ids that `panels` asks for: a number of them, or those of a list.
+
+    Raises:
+        InputError: an id of the list is not among `ids`.
+    """
+    if isinstance(panels, int):
+        return choose(ids, panels)
+    listed = read_ids(Path(panels))
+    if strange := sorted({*listed} - {*ids}):
+        raise InputError(f"panels={panels}: {strange[0]} is not among the {len(ids)} images that are scored.")
+    return listed
+
+
 def as_labels(labels: Tensor, classes: Classes) -> Labels:
     """Labels (H, W) in the type of masks, on the CPU."""
     found: Labels = labels.cpu().numpy().astype(label_type(len(classes)))
     return found
+
+
+def drawn(image: Scored, classes: Classes) -> bytes:
+    """The panel of an image with all variants, as a PNG file."""
+    labels = {name: as_labels(found, classes) for name, found in image.labels.items()}
+    return as_png(panel(image.rgb, image.target.numpy(), labels, classes), labels)
 
 
 class Panels(Observer):
@@ -50,10 +74,8 @@ class Panels(Observer):
     def __call__(self, image: Scored) -> None:
         """See `Observer`."""
         if image.id in self.chosen:
-            labels = {name: as_labels(found, self.classes) for name, found in image.labels.items()}
-            picture = panel(image.rgb, image.target.numpy(), labels, self.classes)
             with replacing(self.folder / f"{image.id}.png") as temporary:
-                picture.save(temporary, format="PNG")
+                temporary.write_bytes(drawn(image, self.classes))
 
 
 class Overlays(Observer):
@@ -141,17 +163,19 @@ class Extremes(Observer):
 
 
 def observers(config: DictConfig, folder: RunFolder, ids: list[str], loggers: list[Logger]) -> list[Observer]:
-    """The observers that draw the chosen images: as picture files, and on W&B if it is on."""
-    chosen = choose(ids, config.panels)
-    if not chosen:
+    """The observers that draw the chosen images: as picture files, and on W&B if they are known before the scoring."""
+    worst = worst_count(config.panels)
+    chosen = [] if worst else _chosen(config.panels, ids)
+    if not chosen and not worst:
         return []
     variants = [str(name) for name in config.variants]
     classes = classes_of(config.data)
+    panels = Panels(folder.panels, chosen, classes)
     found: list[Observer] = [
-        Panels(folder.panels, chosen, classes),
+        Worst(folder.panels, worst, partial(drawn, classes=classes)) if worst else panels,
         Extremes(folder.panels / "extremes", variants, classes),
     ]
-    if config.logger.name == "wandb":
+    if config.logger.name == "wandb" and chosen:
         from src.runs.wandb_run import log_panel
 
         runs = _dashboards(loggers)

@@ -45,8 +45,8 @@ class Picture:
     source: str  # data URI
 
 
-def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]) -> str:
-    """The page as HTML text; `commands` are those that make the runs."""
+def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure], *, images: bool = False) -> str:
+    """The page as HTML text; `commands` are those that make the runs, `images` whether there is a page of images."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -64,6 +64,7 @@ def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]
         figures=[(name, *_TITLES[name], _svg(name, figure)) for name, figure in figures.items()],
         classes=_classes(table),
         pictures=_pictures(table),
+        images=images,
         broken=[cell for cell in table.cells if not cell.is_done],
         differences=_differences(table.cells),
         commands=[*commands, *_own_commands(table.cells)],

@@ -21,11 +21,17 @@ from src.reporting.request import QUESTION, Question
 
 
 def write(
-    table: Comparison, commands: list[str], figures: dict[str, Figure], folder: Path, *, insert: str | None
+    table: Comparison,
+    commands: list[str],
+    figures: dict[str, Figure],
+    folder: Path,
+    *,
+    insert: str | None,
+    images: Mapping[str, bytes],
 ) -> None:
     """Write every format of a table into a folder; if a Markdown file is named, also write the table between its marks.
 
-    Either all files are new, or all are those of the earlier report.
+    Either all files are new, or all are those of the earlier report. `images` are the files of the error browser.
 
     Raises:
         InputError: the folder cannot be written to, or the file has no marks for this table.
@@ -38,14 +44,24 @@ def write(
     files: dict[Path, bytes] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
-        texts["index.html"] = page.render(table, commands, figures)
+        texts["index.html"] = page.render(table, commands, figures, images=bool(images))
         for name, figure in figures.items():
             files[folder / f"{name}.pdf"] = _pdf(figure)
     files |= {folder / name: text.encode() for name, text in texts.items()}
+    files |= {folder / name: content for name, content in images.items()}
     if insert is not None:
         file = Path(insert).resolve()  # a link stays a link
         files[file] = between_marks(file, table.name, texts["table.md"]).encode()
     write_together(folder, files)
+    _remove_earlier(folder, images)
+
+
+def _remove_earlier(folder: Path, images: Mapping[str, bytes]) -> None:
+    """Delete what is left of the error browser of an earlier report in the folder."""
+    pictures = [path for path in folder.glob("images/*.webp") if re.fullmatch(r"\d{6}(-\d+)?\.webp", path.name)]
+    for path in (*pictures, folder / "images.html", folder / "images.txt"):
+        if path.relative_to(folder).as_posix() not in images:
+            path.unlink(missing_ok=True)
 
 
 def _pdf(figure: Figure) -> bytes:
@@ -69,6 +85,8 @@ def write_together(folder: Path, files: Mapping[Path, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
+            if path.is_relative_to(folder):
+                path.parent.mkdir(exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with ExitStack() as written:

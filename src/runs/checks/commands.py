@@ -22,13 +22,14 @@ from src.core.values import (
 )
 from src.crf.pydensecrf import require
 from src.data.config import check_data, classes_of
+from src.data.files.lists import read_ids
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.loss import check_loss
 from src.runs.checks.network import check_parts, check_weights
 from src.runs.checks.recipe import check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, REPORT, TRAIN, TUNE
+from src.runs.checks.schema import CHECK, EVALUATE, REPORT, TRAIN, TUNE, worst_count
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
@@ -84,6 +85,12 @@ def check_evaluate(config: DictConfig) -> None:
     _source(config)
     if config.keep_logits is not None and config.logits is not None:
         raise InputError("keep_logits: the logits are already in files; use it with run=FOLDER or checkpoint=PATH.")
+    if isinstance(config.panels, str) and worst_count(config.panels) is None:
+        if not Path(config.panels).is_file():
+            raise InputError(
+                f"panels={shown(config.panels)}: there is no such file; give a number, worst:N, or a file of ids."
+            )
+        read_ids(Path(config.panels))
     _check_named_data(config)
     _common(config)
 

@@ -3,10 +3,12 @@
 Where a group is only a mapping here, a function of `src.runs.checks.commands` looks into it. No torch.
 """
 
+import re
 from typing import Any
 
 from src.core.errors import InputError
 from src.core.values import (
+    Check,
     check_choice,
     check_flag,
     check_folder_name,
@@ -19,6 +21,7 @@ from src.core.values import (
     many,
     number,
     parts,
+    shown,
     whole,
 )
 from src.crf.model import GUIDANCES, LIMITS
@@ -35,6 +38,33 @@ SEED = whole(0, 2**32 - 1)  # torch takes (seed * 10007 + epoch) * 1009 + rank, 
 
 def _run_name(key: str, value: Any) -> None:
     check_folder_name(key, str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+
+
+def worst_count(value: Any) -> int | None:
+    """N of `worst:N`; None for anything else."""
+    found = re.fullmatch(r"worst:(\d{1,4})", value) if isinstance(value, str) else None
+    return int(found[1]) or None if found else None
+
+
+def _worst(key: str, value: Any) -> None:
+    if worst_count(value) is None:
+        raise InputError(f"{key}={shown(value)}: must be worst:N with N from 1 to 9999.")
+
+
+def _worst_or(check: Check) -> Check:
+    """`worst:N`, or what `check` accepts."""
+
+    def checked(key: str, value: Any) -> None:
+        if isinstance(value, str) and value.startswith("worst"):
+            _worst(key, value)
+        else:
+            check(key, value)
+
+    return checked
+
+
+def _number_or_list(key: str, value: Any) -> None:
+    (check_path if isinstance(value, str) else whole(0, COUNT))(key, value)
 
 
 PLUGINS = each(check_text)  # name as typed: start of the hash
@@ -54,7 +84,7 @@ TRAIN = parts(
         "resume": either((None, "auto", "last"), check_path),
         "overwrite": check_flag,
         "keep_logits": check_flag,
-        "panels": whole(0, COUNT),
+        "panels": _worst_or(whole(0, COUNT)),
         "jobs": whole(1, 64, "processes at a time"),
     },
     {"table": check_mapping},
@@ -76,7 +106,7 @@ EVALUATE = parts(
         "variants": check_mapping,
         "logger": LOGGER,
         "keep_logits": PATH,
-        "panels": whole(0, COUNT),
+        "panels": _worst_or(_number_or_list),
         "map_classes": either((None,), each(either((None,), check_text))),
     }
 )
@@ -132,5 +162,6 @@ REPORT = parts(
         **dict.fromkeys(("output", "insert", "records"), PATH),
         "logger": LOGGER,
         "resamples": whole(100, 1_000_000),
+        "images": either((None,), _worst),
     }
 )

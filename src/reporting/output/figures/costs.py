@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from src.reporting.comparison import Comparison
 from src.reporting.output import costs
-from src.reporting.output.style import COLOURS, MARKS, text
+from src.reporting.output.figures.style import COLOURS, MARKS, text
 
 _BESIDE = 3  # plots in a line
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from src.core.errors import InputError
 from src.core.files.reading import read_text
 from src.reporting.comparison import WHOLE, Comparison
-from src.reporting.output.cost_plot import over_costs
-from src.reporting.output.style import COLOURS, LINES, MARKS, STYLE, text
+from src.reporting.output.figures.costs import over_costs
+from src.reporting.output.figures.style import COLOURS, LINES, MARKS, STYLE, text
 from src.reporting.rows import Row
 from src.scoring.metrics import RADII
 
@@ -166,7 +166,7 @@ def curves(table: Comparison) -> Figure | None:
     for k, (network, paths) in enumerate(drawn):
         for number, path in enumerate(paths):
             for axes, key, factor in ((left, "train/loss", 1), (right, "val/miou", 100)):
-                epochs, values = _series(path, key)
+                epochs, values = series(path, key)
                 style: dict[str, Any] = {
                     "color": COLOURS[k],
                     "linestyle": LINES[k % 4],
@@ -184,7 +184,7 @@ def curves(table: Comparison) -> Figure | None:
     return figure
 
 
-def _series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
+def series(path: Path, key: str) -> tuple[Sequence[int], Sequence[float]]:
     """Epochs, counted from 1, and values of a metric, for the epochs that have it.
 
     Raises:
