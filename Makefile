@@ -6,7 +6,7 @@ ARGS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo tables tables-demo tables-sample tables-voc2012 test test-only test-pythons lint reference bench bench-crf bench-coverage bench-classes bench-report test-slow clean
+.PHONY: help setup demo tables tables-demo tables-sample tables-part tables-voc2012 test test-only test-pythons lint reference bench bench-crf bench-coverage bench-classes bench-report test-slow clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ INTO := insert=experiments/README.md
 TABLES = set -e; $(foreach table,$(1),$(RUN) -m src.train table=$(table) $(2) $(OPTIONS) $(ARGS) || status=1; \
   $(RUN) -m src.report table=$(table) $(2) $(OPTIONS) $(ARGS) $(3) > /dev/null;) exit $${status:-0}
 
-tables: tables-$(DATA) ## make what is missing of the tables in experiments/: DATA=demo (default), sample or voc2012
+tables: tables-$(DATA) ## make what is missing of the tables in experiments/: DATA=demo (default), sample, part or voc2012
 
 tables-demo: setup
 	@$(call TABLES,losses crf_fusion,backbone=resnet18,$(INTO))
@@ -57,6 +57,30 @@ tables-sample: setup
 	  question="Which dense CRF, guidance image and fusion rule help a network that is not ours?"
 	$(RUN) -m src.report runs=runs/sample-report2024 title=report2024-sample baseline=none $(INTO) \
 	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
+
+# A part of VOC2012 in its own layout, with logits of another network, and ImageNet weights of EfficientNet-Lite 0 and 2.
+SEGLAB_PART ?= ../shared/data/voc2012_part
+SEGLAB_LITE ?= data/weights
+PART := data.root=$(SEGLAB_PART) data.expected=null data.train_list=train_aug
+LITE = backbone=timm backbone.model=tf_efficientnet_lite$(1) backbone.weights=$(2)
+LITE0 := $(call LITE,0,$(SEGLAB_LITE)/lite0.pth) recipe=adam_poly
+OWN := runs=runs/part panels=0
+KEEP = title=$(1)-part records=experiments/results/$(1) $(INTO)
+tables-part: setup
+	$(RUN) -m src.evaluate logits=$(SEGLAB_PART)/logits_deeplabv3_mnv2 data=voc2012 $(PART) variants=report2024 \
+	  output=runs/part/deeplabv3_mnv2-report2024 panels=0 $(ARGS)
+	$(RUN) -m src.report runs=runs/part/deeplabv3_mnv2-report2024 baseline=none $(call KEEP,report2024) \
+	  question="Do the claims of the 2024 report hold for a DeepLabV3, scored against the ground truth?"
+	$(RUN) -m src.evaluate logits=$(SEGLAB_PART)/logits_deeplabv3_mnv2 data=voc2012 $(PART) variants=crf_fusion \
+	  output=runs/part/deeplabv3_mnv2-crf_fusion panels=0 $(ARGS)
+	$(RUN) -m src.report runs=runs/part/deeplabv3_mnv2-crf_fusion baseline=none $(call KEEP,crf_fusion) \
+	  question="Which dense CRF, guidance image and fusion rule help a DeepLabV3?"
+	$(RUN) -m src.train table=losses data=voc_animals $(PART) $(LITE0) $(OWN) $(ARGS)
+	$(RUN) -m src.report table=losses data=voc_animals $(PART) $(LITE0) $(OWN) $(call KEEP,losses)
+	$(RUN) -m src.train -m seed=1,2,3 data=voc_animals $(PART) $(call LITE,2,$(SEGLAB_LITE)/lite2.pth) recipe=adam_poly \
+	  variants=none $(OWN) $(ARGS)
+	$(RUN) -m src.train -m seed=1,2,3 data=voc_animals $(PART) $(call LITE,0,none) recipe=adam_poly recipe.optimizer.lr=1e-3 \
+	  recipe.new_layers_lr_factor=1 variants=none $(OWN) $(ARGS)
 
 test: setup ## all tests, linters and type checks
 	@$(MAKE) --no-print-directory -j2 lint test-only
