@@ -32,19 +32,19 @@ def find_photos(wanted: str | Sequence[str], *, besides: Path | None = None) -> 
     Args:
         wanted: a photo, a folder (with those in it), a pattern with wildcards, a text file with a path per line,
             or several of these.
-        besides: a folder whose files are left out: that of the results, if it lies inside.
+        besides: a folder whose files are left out of folders and patterns: that of the results, if it lies inside.
 
     Raises:
         InputError: there is nothing, or a folder or list without images.
     """
+    own = None if besides is None else absolute(besides)
     found: dict[Path, None] = {}
     for word in [wanted] if isinstance(wanted, str) else wanted:
-        found |= dict.fromkeys(_named(word))
-    own = None if besides is None else absolute(besides)
-    kept = [path for path in found if own is None or own not in path.parents]
-    if not kept:
+        named, explicit = _named(word)
+        found |= dict.fromkeys(path for path in named if explicit or own not in path.parents)
+    if not found:
         raise InputError(f"images={shown(wanted)}: names no image.")
-    return kept
+    return [*found]
 
 
 def absolute(path: Path) -> Path:
@@ -52,21 +52,22 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  # Path.absolute keeps `..`
 
 
-def _named(word: str) -> list[Path]:
+def _named(word: str) -> tuple[list[Path], bool]:
+    """The paths that a word names, and whether it names each of them."""
     path = Path(word).expanduser()
     if path.is_dir():
         if not (found := _in_folder(path)):
             raise InputError(f"images={path}: no image is in this folder; images end in {', '.join(SUFFIXES)}.")
-        return found
+        return found, False
     if path.suffix.lower() in _LISTS and path.is_file():
         lines = [line.strip() for line in read_text(path, way_out="give a list with one path per line").splitlines()]
-        return [absolute(path.parent / Path(line).expanduser()) for line in lines if line]
+        return [absolute(path.parent / Path(line).expanduser()) for line in lines if line], True
     if path.exists():
-        return [absolute(path)]
+        return [absolute(path)], True
     if set(word) & set("*?["):
         files = sorted(Path(one) for one in glob.glob(str(path), recursive=True))  # noqa: PTH207  # of any root
         if found := [absolute(file) for file in files if not file.is_dir()]:
-            return found
+            return found, False
         raise InputError(f"images={word}: fits no file; quote the pattern, so that the shell leaves it alone.")
     raise InputError(f"images={word}: does not exist; give a photo, a folder, a pattern or a list of paths.")
 

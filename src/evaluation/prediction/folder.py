@@ -31,6 +31,7 @@ class Entry:
         seconds: from the image's pixels to its labels.
         classes: name of each class that occurs: its pixels, and the mean probability that they were given.
         notes: what was done to it, in words.
+        frames: how many, if it is a video; pixels are those of all of them.
     """
 
     name: str
@@ -40,10 +41,11 @@ class Entry:
     seconds: float
     classes: Mapping[str, tuple[int, float]]
     notes: list[str]
+    frames: int = 1
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Those of the table, a row per class, the largest first."""
-        total = self.size[0] * self.size[1]
+        total = self.size[0] * self.size[1] * self.frames
         for name, (pixels, mean) in sorted(self.classes.items(), key=lambda item: -item[1][0]):
             share = round(pixels / total, 6)
             yield (self.name, self.file, *self.size, name, pixels, share, round(mean, 4), round(self.seconds, 3))

@@ -22,6 +22,7 @@ from src.evaluation.machine.trainer import running_trainer
 from src.evaluation.prediction.folder import Entry, PredictionFolder
 from src.evaluation.prediction.predictor import Predictor
 from src.evaluation.prediction.question import Question
+from src.evaluation.prediction.video import is_video, label_video
 from src.evaluation.prediction.windows import LARGEST, in_windows, window_for
 from src.evaluation.prediction.writer import Photo, Writer
 
@@ -105,7 +106,7 @@ class Predicting(pl.LightningModule):
         if side is None and self._whole(fresh):
             return
         side = side or LARGEST
-        fresh.notes.append(f"too large for memory, so in windows of {side} px")
+        fresh.notes.append(f"labelled in windows of {side} px with blended edges")
         self._remember(fresh)
         self.writer.stripes(fresh, in_windows(self.predictor, fresh.rgb, self.variant, side))
 
@@ -155,10 +156,12 @@ def predict(
     folder.begin(asked, first=first)
     names, done = names_of(paths), folder.done()
     with Writer(folder, predictor.classes, probabilities=config.probabilities) as writer:
-        photos = [_missing(name, path, done, folder, writer) for name, path in zip(names, paths, strict=True)]
+        every = [_missing(name, path, done, folder, writer) for name, path in zip(names, paths, strict=True)]
+        videos = [photo for photo in every if photo is not None and is_video(photo.path)]
+        photos = [photo if photo is not None and not is_video(photo.path) else None for photo in every]
         left = sum(photo is not None for photo in photos)
-        already = f"; {len(photos) - left} of them are done already" if left < len(photos) else ""
-        console.print(f"images      {len(photos)}{already}")
+        already = len(every) - left - len(videos)
+        console.print(f"images      {len(every)}{f'; {already} of them are done already' if already else ''}")
         job = Predicting(predictor, writer, config.window)
         if left:
             started = time.perf_counter()
@@ -173,6 +176,9 @@ def predict(
             seconds = time.perf_counter() - started
             count = left - len(job.unread)
             console.print(f"predicted   {count} images in {seconds:.1f} s: {count / seconds:.3g} images/s")
+    if videos and first:
+        job.unread += _label_videos(videos, predictor, folder, console)
+        folder.write_table(names)
     _tell(job, console)
     console.print(printable(f"written     {folder.table}; labels/, overlays/ beside it"), soft_wrap=True)
     return job.unread
@@ -186,11 +192,30 @@ def _missing(
     Raises:
         InputError: its results would replace the image itself, or those of another image of this name.
     """
-    files = writer.files(name)
+    files = [folder.video(name)] if is_video(path) else writer.files(name)
     if path in map(absolute, files):
         raise InputError(f"{path}: its labels would replace it; choose another output.")
     entry = done.get(name)
     return None if entry is not None and folder.is_current(entry, path, files) else Photo(name, path)
+
+
+def _label_videos(
+    videos: Sequence[Photo], predictor: Predictor, folder: PredictionFolder, console: Console
+) -> list[tuple[str, str]]:
+    """Label videos one after the other; returns those that cannot be read, and why."""
+    predictor.task.to(predictor.machine.device)
+    unread = []
+    for photo in videos:
+        started = time.perf_counter()
+        try:
+            entry = label_video(Photo(photo.name, photo.path), predictor, folder)
+        except InputError as error:
+            unread.append((str(photo.path), str(error)))
+            continue
+        folder.note(entry, processes.rank())
+        rate = entry.frames / (time.perf_counter() - started)
+        console.print(printable(f"video       {folder.video(photo.name)}: {entry.frames} frames, {rate:.3g} a second"))
+    return unread
 
 
 def _tell(job: Predicting, console: Console) -> None:

@@ -13,6 +13,7 @@ from src.data.inspection.overlay import Legend, overlay
 LONGEST = 1600  # px of an overlay's longer side; WebP ends at 16,383
 _NARROWEST = 240  # px, for a legend that can be read
 _GAP = 6
+_LEGEND = 40  # classes; more would take more room than the frame
 _COLOURS = 256  # of a palette
 
 
@@ -26,7 +27,9 @@ def label_picture(labels: Labels, classes: Classes) -> Image.Image:
 
 
 def overlay_picture(rgb: Pixels, labels: Labels, classes: Classes) -> Image.Image:
-    """The image in grey under the classes' colours, at most `LONGEST` px long, above a legend of its classes.
+    """The image in grey under the classes' colours, above a legend of its classes.
+
+    A large image is scaled down to `LONGEST` px, a tiny one is enlarged.
 
     Args:
         rgb: (H, W, 3).
@@ -35,6 +38,8 @@ def overlay_picture(rgb: Pixels, labels: Labels, classes: Classes) -> Image.Imag
     """
     seen = np.flatnonzero(np.bincount(labels.ravel(), minlength=len(classes)))
     picture = blended(rgb, labels, classes, longest=LONGEST)
+    if (larger := min(-(-_NARROWEST // picture.width), LONGEST // max(picture.size))) > 1:
+        picture = picture.resize((larger * picture.width, larger * picture.height), Image.Resampling.NEAREST)
     font = ImageFont.load_default(13)
     width = max(picture.width, _NARROWEST)
     legend = Legend([int(label) for label in seen], classes, width, font, gap=_GAP)
@@ -42,6 +47,18 @@ def overlay_picture(rgb: Pixels, labels: Labels, classes: Classes) -> Image.Imag
     canvas.paste(picture, (0, 0))
     legend.draw(ImageDraw.Draw(canvas), picture.height + _GAP)
     return canvas
+
+
+def frame_picture(rgb: Pixels, labels: Labels, classes: Classes) -> Pixels:
+    """The overlay of a video's frame; below it a legend of all classes, so that each frame has the same, even, size."""
+    font = ImageFont.load_default(13)
+    legend = Legend(range(len(classes)), classes, labels.shape[1], font, gap=_GAP)
+    height = labels.shape[0] + (_GAP + legend.height if len(classes) <= _LEGEND else 0)
+    canvas = Image.new("RGB", (labels.shape[1] + labels.shape[1] % 2, height + height % 2), "white")
+    canvas.paste(Image.fromarray(overlay(rgb, labels, classes)), (0, 0))
+    if len(classes) <= _LEGEND:
+        legend.draw(ImageDraw.Draw(canvas), labels.shape[0] + _GAP)
+    return np.asarray(canvas)
 
 
 def blended(rgb: Pixels, labels: Labels, classes: Classes, *, longest: int) -> Image.Image:

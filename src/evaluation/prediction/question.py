@@ -21,19 +21,18 @@ def only_variant(settled: DictConfig, wanted: str | None) -> str:
 
     Args:
         settled: of a run; changed in place.
-        wanted: the variant; None: the network alone where the run has such a variant, else the first one.
-
-    Raises:
-        InputError: the run has no such variant.
+        wanted: the variant, see `variant_of`.
     """
-    names = [str(name) for name in settled.variants]
+    name = variant_of([str(name) for name in settled.variants], wanted)
+    settled.variants = OmegaConf.create({name: settled.variants[name]})
+    return name
+
+
+def variant_of(names: Sequence[str], wanted: str | None) -> str:
+    """The variant that is wanted, or the one that is taken if none is named; raises InputError for an unknown one."""
     name = wanted or (DEFAULT if DEFAULT in names else names[0])
     if name not in names:
-        raise InputError(
-            f"variant={shown(name)}: the run has {', '.join(names)}; variants=NAME or +variants.{shown(name)}= gives "
-            "others."
-        )
-    settled.variants = OmegaConf.create({name: settled.variants[name]})
+        raise InputError(f"variant={shown(name)}: the run has {', '.join(names)}; variants=NAME gives others.")
     return name
 
 

@@ -22,6 +22,7 @@ from src.evaluation.prediction.folder import Entry, PredictionFolder
 from src.evaluation.prediction.pictures import label_picture, overlay_picture
 from src.evaluation.prediction.predictor import Prediction
 from src.evaluation.prediction.windows import Stripe
+from src.evaluation.scoring.results import as_labels
 
 _WAITING = 4  # images; more would fill the memory if the disk is slow
 
@@ -84,7 +85,7 @@ class Writer:
     def whole(self, photo: Photo, found: Prediction) -> None:
         """Take the prediction of a whole image; its files follow."""
         pixels, sums = found.summary()
-        labels = found.labels.cpu().numpy().astype(label_type(len(self.classes)))
+        labels = as_labels(found.labels, self.classes)
         probs = found.probs.to("cpu", torch.float16).numpy() if self.probabilities else None
         self._submit(photo, labels, pixels, sums, probs)
 
@@ -133,7 +134,7 @@ def _add(stripe: Stripe, labels: Any, pixels: Tensor, sums: Tensor, kept: Any) -
         kept[:, stripe.place[0], stripe.place[1]] = stripe.prediction.probs.numpy()
 
 
-def entry_of(photo: Photo, pixels: Tensor, sums: Tensor, classes: Classes, seconds: float) -> Entry:
+def entry_of(photo: Photo, pixels: Tensor, sums: Tensor, classes: Classes, seconds: float, *, frames: int = 1) -> Entry:
     """What is written down about an image.
 
     Args:
@@ -142,6 +143,7 @@ def entry_of(photo: Photo, pixels: Tensor, sums: Tensor, classes: Classes, secon
         sums: of the probabilities that these pixels were given (C,).
         classes: of the labels.
         seconds: that its labels took.
+        frames: how many, if it is a video.
     """
     seen = [(name, int(n), float(s)) for name, n, s in zip(classes.names, pixels, sums, strict=True) if n]
     return Entry(
@@ -152,4 +154,5 @@ def entry_of(photo: Photo, pixels: Tensor, sums: Tensor, classes: Classes, secon
         seconds=round(seconds, 4),
         classes={name: (n, s / n) for name, n, s in seen},
         notes=photo.notes,
+        frames=frames,
     )

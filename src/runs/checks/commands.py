@@ -100,7 +100,7 @@ def _source(config: DictConfig) -> None:
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, but a folder is needed; for a checkpoint use checkpoint=PATH.")
-    for word in HydraConfig.get().overrides.task:
+    for word in HydraConfig.get().overrides.task if "recipe" in config else ():
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
 
