@@ -30,6 +30,7 @@ else:
     from src.crf import gpu  # noqa: F401
     from src.crf.cpu import meanfield  # noqa: F401
     from src.evaluation import build  # noqa: F401
+    from src.evaluation.prediction import job  # noqa: F401
     from src.evaluation.scoring import logits, results, score  # noqa: F401
     from src.evaluation.tuning import preset, search  # noqa: F401
     from src.reporting.output import page  # noqa: F401

@@ -62,7 +62,7 @@ def find(config: DictConfig) -> Source:
     Raises:
         InputError: the checkpoint is none of this project, its config cannot be used, or its weights do not fit it.
     """
-    if config.logits is not None:
+    if config.get("logits") is not None:
         return Source(Path(config.logits), None, None)
     path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
     content = load_checkpoint(path)

@@ -82,8 +82,8 @@ def _one_look(network: Network, image: Tensor, inference: Inference, size: tuple
     height, width = image.shape[-2:]
     total: Tensor | None = None
     seen = image.new_zeros(height, width)
-    for top in _starts(height, inference.window, inference.overlap):
-        for left in _starts(width, inference.window, inference.overlap):
+    for top in starts(height, inference.window, inference.overlap):
+        for left in starts(width, inference.window, inference.overlap):
             here = (..., slice(top, top + inference.window), slice(left, left + inference.window))
             part = image[here]
             probs = resize_logits(network(part).float(), (part.shape[-2], part.shape[-1]))[0].softmax(0)
@@ -95,7 +95,7 @@ def _one_look(network: Network, image: Tensor, inference: Inference, size: tuple
     return probs if (height, width) == size else resize_logits(probs[None], size)[0]
 
 
-def _starts(length: int, window: int, overlap: float) -> Iterator[int]:
+def starts(length: int, window: int, overlap: float) -> Iterator[int]:
     """First pixels of the windows: evenly spread from end to end, overlapping by at least `overlap`."""
     count = 1 + math.ceil(max(0, length - window) / max(1, int(window * (1 - overlap))))
     for i in range(count):

@@ -1,15 +1,7 @@
-"""The scoring of all variants of an image.
-
-Variants with the same inference share the network's passes. Those with the same CRF parameters and guidance share a
-CRF run. An engine runs the CRFs, and its results are scored when they come back; so the CRF of one image
-can run while the network works on the next ones.
-"""
+"""The scoring of all variants of an image: labels against the truth, from counts per image to scores of a data set."""
 
 import itertools
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -20,9 +12,10 @@ from torch import Tensor
 from src.core import processes
 from src.core.errors import InputError
 from src.crf.engines import Engine
-from src.crf.model import DenseCRF, Image, readonly
+from src.crf.model import Image
 from src.models.inference import Inference
 from src.scoring.confusion import RingCounter
+from src.scoring.labelling import Labelled, Labeller
 from src.scoring.metrics import RADII, Matrix, Scores, Stack, hits_and_unions, margins, scores
 from src.scoring.variants import Variant
 
@@ -46,18 +39,6 @@ class Observer:
 
     def finish(self) -> None:
         """Called once, on all processes, after the last image is scored."""
-
-
-@dataclass
-class _Image:
-    id: str
-    probs: dict[Inference, Tensor]  # (C, H, W) float32, on the engine's device
-    rgb: Image
-    target: Tensor
-
-
-Answers = dict[tuple[Inference, DenseCRF], Tensor]
-_Running = tuple[list[_Image], dict[Inference, "Future[list[list[Tensor]]]"]]
 
 
 class VariantScorer:
@@ -93,14 +74,9 @@ class VariantScorer:
         self.ids: list[str] = []
         self.matrices = Stack(list(variants), (num_classes, num_classes), np.int64)
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
-        self.inferences = tuple(dict.fromkeys(v.inference for v in variants.values()))
+        self.labeller = Labeller(variants, engine)
+        self.inferences = self.labeller.inferences
         self.busy = self.waited = 0.0
-        self._models = {
-            inference: tuple(dict.fromkeys(v.crf for v in variants.values() if v.crf and v.inference == inference))
-            for inference in self.inferences
-        }
-        self._waiting: list[_Image] = []
-        self._running: deque[_Running] = deque()
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -120,29 +96,21 @@ class VariantScorer:
             rgb: (H, W, 3) uint8.
             target: (H, W) int64 ground truth; it is never changed, and no engine sees it.
         """
-        image = _Image(image_id, {key: value.detach() for key, value in probs.items()}, rgb, target.cpu())
-        if self.engine is None:
-            self._score(image, {})
-            return
-        device = self.engine.device
-        image.probs = {key: value.to(device) for key, value in image.probs.items()}
-        self._waiting.append(image)
-        if len(self._waiting) >= self.engine.batch:  # an engine that is short of memory takes fewer
-            self._submit()
-        while len(self._running) > self.engine.ahead:
-            self._collect()
+        for image in self.labeller.add((image_id, target.cpu()), probs, rgb):
+            self._score(image)
 
     def finish(self) -> None:
         """Wait for the running CRFs, score their images, and gather the scores of all processes."""
-        self._submit()
-        while self._running:
-            self._collect()
+        for image in self.labeller.finish():
+            self._score(image)
         everyone = processes.gather((self.ids, self.matrices.images, self.trimaps.images))
         ids, matrices, trimaps = zip(*everyone, strict=True)
         self.ids, self.matrices.images, self.trimaps.images = _dealt(ids), _dealt(matrices), _dealt(trimaps)
         if len(set(self.ids)) < len(self.ids):
             raise RuntimeError("an image was scored twice")
-        busy, waited = zip(*processes.gather((self.engine.busy if self.engine else 0.0, self.waited)), strict=True)
+        busy, waited = zip(
+            *processes.gather((self.engine.busy if self.engine else 0.0, self.labeller.waited)), strict=True
+        )
         self.busy, self.waited = sum(busy), max(waited)
         for observer in self.observers:
             observer.finish()
@@ -166,43 +134,16 @@ class VariantScorer:
             raise InputError(f"none of the {len(self.ids)} images scored has a labelled pixel; see data.val_list.")
         return {name: scores(self.matrices.total(name)) for name in self.variants}
 
-    def _submit(self) -> None:
-        if self._waiting and self.engine is not None:
-            batch, self._waiting = self._waiting, []
-            guides = [readonly(image.rgb) for image in batch]
-            answers = {
-                inference: self.engine.submit([image.probs[inference] for image in batch], guides, models)
-                for inference, models in self._models.items()
-                if models
-            }
-            self._running.append((batch, answers))
-
-    def _collect(self) -> None:
-        batch, answers = self._running.popleft()
-        started = time.perf_counter()
-        found = {inference: answer.result() for inference, answer in answers.items()}
-        self.waited += time.perf_counter() - started
-        for i, image in enumerate(batch):
-            after: Answers = {}
-            for inference, per_image in found.items():
-                after |= {(inference, m): q for m, q in zip(self._models[inference], per_image[i], strict=True)}
-            self._score(image, after)
-
-    def _score(self, image: _Image, after: Answers) -> None:
-        labels = {
-            name: variant.labels(
-                image.probs[variant.inference], after[variant.inference, variant.crf] if variant.crf else None
-            )
-            for name, variant in self.variants.items()
-        }
-        count = RingCounter(image.target, self.num_classes, next(iter(image.probs.values())).device)
-        rings = count(labels)
+    def _score(self, image: Labelled) -> None:
+        image_id, target = image.tag
+        count = RingCounter(target, self.num_classes, next(iter(image.probs.values())).device)
+        rings = count(image.labels)
         matrices = {name: counted.sum(0) for name, counted in rings.items()}
-        self.ids.append(image.id)
+        self.ids.append(image_id)
         self.matrices.append(matrices)
         self.trimaps.append({name: hits_and_unions(margins(counted.cumsum(0)[:-1])) for name, counted in rings.items()})
         for observe in self.observers:
-            observe(Scored(image.id, image.rgb, image.target, labels, matrices))
+            observe(Scored(image_id, image.rgb, target, image.labels, matrices))
 
 
 def _dealt(hands: Sequence[list[Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from src.models.inference import PLAIN, Inference, _starts, probabilities
+from src.models.inference import PLAIN, Inference, probabilities, starts
 
 
 def pointwise(image):
@@ -56,6 +56,6 @@ def test_scales_are_averaged_at_the_images_size(image):
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 31, 100])
 @pytest.mark.parametrize("overlap", [0.0, 0.34, 0.9])
 def test_windows_cover_all_and_overlap_as_said(length, overlap):
-    starts = list(_starts(length, 16, overlap))
-    assert starts[0] == 0 and starts[-1] + 16 >= length and starts[-1] <= max(0, length - 16)
-    assert all(b - a <= max(1, int(16 * (1 - overlap))) for a, b in itertools.pairwise(starts))
+    places = list(starts(length, 16, overlap))
+    assert places[0] == 0 and places[-1] + 16 >= length and places[-1] <= max(0, length - 16)
+    assert all(b - a <= max(1, int(16 * (1 - overlap))) for a, b in itertools.pairwise(places))

@@ -109,6 +109,8 @@ def _told(error: Exception, name: str, words: list[str]) -> str:
             f"{key}={shown(value)}: commas make a sweep, which needs -m; a list needs brackets, {key}=[A,B]; "
             f"a text with a comma quotes that the shell leaves, '{key}=\"A,B\"'."
         )
+    if (found := re.match(r"Could not override '(\w+)'", str(error))) and found[1] in GROUPS:
+        return f"{found[1]}=: src.{name} takes no such choice; python -m src.{name} --help lists what it takes."
     text = str(error).partition("\nConfig search path")[0].partition("\nSee https://")[0]
     if isinstance(error, OmegaConfBaseException):
         found = re.search(r"full_key: (\S+)", text)

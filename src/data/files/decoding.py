@@ -73,14 +73,18 @@ def read_rgb(path: Path, *, white: int | None = None) -> Pixels:
         InputError: the file is missing, is not an image, is damaged or cut off (also where a decoder only warns), has
             no pixels, too many, or several pages, or has values of more than 8 bits and `white` is not known.
     """
-    data = read_bytes(path)
+    return rgb_of(read_bytes(path), path, white=white)
+
+
+def rgb_of(data: bytes, path: Path, *, white: int | None, key: str = "data.white") -> Pixels:
+    """The same of a file's content; `path` and `key`, that of `white` in a config, are for messages."""
     pixels = _read_jpeg(data, path) if data.startswith(b"\xff\xd8") else None
     if pixels is not None:
         return pixels
     with opened(data, path) as image:
         if bits(image, data) > 8:
             check_one_page(image, path)
-            return _read_wide(data, path, white)
+            return _read_wide(data, path, white, key)
         return decoded(image, data, path, mode="RGB").astype(np.uint8, copy=False)
 
 
@@ -93,10 +97,19 @@ def largest_value(path: Path) -> int:
     return int(_wide(data, path).max(initial=0))
 
 
-def orientation(path: Path) -> int:
+def orientation(file: Path | io.BytesIO) -> int:
     """EXIF's orientation of an image that can be read: 1 as stored, 5 to 8 turned by 90 degrees; 1 if it has none."""
-    with Image.open(path) as image:  # the header alone
-        return int(image.getexif().get(0x112, 1))
+    try:
+        with Image.open(file) as image:  # the header alone
+            return int(image.getexif().get(0x112, 1))
+    except Exception:  # on damaged EXIF, which says nothing about the pixels, Pillow may raise anything
+        return 1
+
+
+def has_alpha(data: bytes) -> bool:
+    """Whether an image that can be read has transparent pixels, as far as its header tells."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def _read_jpeg(data: bytes, path: Path) -> Pixels | None:
@@ -146,19 +159,19 @@ def bits(image: Image.Image, data: bytes) -> int:
     return max(deepest, 16 if image.mode.startswith(_WIDE) else 8)
 
 
-def _read_wide(data: bytes, path: Path, white: int | None) -> Pixels:
+def _read_wide(data: bytes, path: Path, white: int | None, key: str) -> Pixels:
     """(H, W, 3) uint8 of an image with more than 8 bits per value."""
     if white is None:
         raise FileInputError(
             f"{path} has values of more than 8 bits, and which of them is white is not known; give it, such as "
-            "data.white=65535, or save it with 8 bits",
-            kind="with more than 8 bits per value (data.white=65535 reads them)",
+            f"{key}=65535, or save it with 8 bits",
+            kind=f"with more than 8 bits per value ({key}=65535 reads them)",
         )
     found = _wide(data, path)
     if (largest := int(found.max(initial=0))) > white:
         raise FileInputError(
-            f"{path} has values up to {largest}, above data.white={white}; give the largest value of all images",
-            kind=f"with values above data.white={white}",
+            f"{path} has values up to {largest}, above {key}={white}; give the largest value of all images",
+            kind=f"with values above {key}={white}",
             detail=f"up to {largest}",
         )
     colours = (

@@ -115,6 +115,7 @@ def _hush() -> None:
         r".*smaller than the logging interval.*",  # metrics are logged per epoch, see src.runs.loggers
         r".*overridden `\w+` in `LightningModule` but have passed in.*",  # the task makes its network's input
         r".*callbacks used to create the checkpoint need to be provided.*",  # a checkpoint is scored without them
+        r".*predict returned None if it was on purpose.*",  # predictions are written, not returned
         r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -29,7 +29,7 @@ from src.runs.checks.loss import check_loss
 from src.runs.checks.network import check_parts, check_weights
 from src.runs.checks.recipe import check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.schema import CHECK, EVALUATE, PREDICT, REPORT, TRAIN, TUNE, worst_count
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
@@ -97,17 +97,17 @@ def check_evaluate(config: DictConfig) -> None:
 
 def _source(config: DictConfig) -> None:
     """Raise InputError unless exactly one source of predictions is given, it exists, and the protocol is valid."""
-    given = [key for key in ("run", "checkpoint", "logits") if config[key] is not None]
+    possible = {"run": "FOLDER", "checkpoint": "PATH", "logits": "FOLDER"}
+    given = [key for key in possible if config.get(key) is not None]
     if len(given) != 1:
-        raise InputError(
-            f"give exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: {', '.join(given) or 'none'}."
-        )
+        words = ", ".join(f"{key}={value}" for key, value in possible.items() if key in config)
+        raise InputError(f"give exactly one of {words}; given: {', '.join(given) or 'none'}.")
     path = Path(config[given[0]])
     if not path.exists():
         raise InputError(f"{given[0]}={path}: does not exist.")
     if given[0] != "checkpoint" and not path.is_dir():
         raise InputError(f"{given[0]}={path}: is a file, but a folder is needed; for a checkpoint use checkpoint=PATH.")
-    for word in HydraConfig.get().overrides.task:
+    for word in HydraConfig.get().overrides.task if "recipe" in config else ():
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
 
@@ -121,6 +121,17 @@ def check_tune(config: DictConfig) -> None:
     check_trainer(config.trainer)
     check_crf(config.crf)
     _check_named_data(config)
+
+
+def check_predict(config: DictConfig) -> None:
+    """Raise InputError for a prediction that cannot be made."""
+    check_config(config, PREDICT)
+    _source(config)
+    if config.images is None:
+        raise InputError("give images=: a photo, a folder, a pattern in quotes, a list of paths, or a video.")
+    check_trainer(config.trainer)
+    check_crf(config.crf)
+    check_variants(config.variants, 0)  # whether the run's classes have a background, its checkpoint says
 
 
 def check_report(config: DictConfig) -> None:

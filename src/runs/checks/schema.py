@@ -89,17 +89,17 @@ TRAIN = parts(
     },
     {"table": check_mapping},
 )
-_SCORING = {
-    **dict.fromkeys(("data", "crf", "recipe"), check_mapping),
+_NETWORK = {
+    "crf": check_mapping,
     "plugins": PLUGINS,
     "trainer": TRAINER,
     "run": PATH,
     "checkpoint": PATH,
-    "logits": PATH,
     "output": PATH,
     "runs": check_path,
     "protocol": either((None,), choice(*PROTOCOLS)),
 }
+_SCORING = {**_NETWORK, **dict.fromkeys(("data", "recipe"), check_mapping), "logits": PATH}
 EVALUATE = parts(
     {
         **_SCORING,
@@ -108,6 +108,23 @@ EVALUATE = parts(
         "keep_logits": PATH,
         "panels": _worst_or(_number_or_list),
         "map_classes": either((None,), each(either((None,), check_text))),
+    }
+)
+
+
+def _images(key: str, value: Any) -> None:
+    (check_path if isinstance(value, str) else many(check_path, 1))(key, value)
+
+
+PREDICT = parts(
+    {
+        **_NETWORK,
+        "variants": check_mapping,
+        "images": either((None,), _images),
+        "variant": either((None,), check_text),
+        "window": either((None, "auto"), whole(64, 8192)),
+        "white": either((None,), whole(256, 65535)),
+        "probabilities": check_flag,
     }
 )
 
