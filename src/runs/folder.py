@@ -97,6 +97,11 @@ class RunFolder:
         return self.path / "logits"
 
     @property
+    def made_of_network(self) -> tuple[Path, ...]:
+        """Folders of later commands: further scores, ONNX files, a folder to share."""
+        return tuple(self.path / name for name in ("evaluations", "export", "shared"))
+
+    @property
     def dashboard_id(self) -> Path:
         """The id of the run on W&B; a resumed run keeps it."""
         return self.path / "wandb.id"
@@ -114,7 +119,7 @@ class RunFolder:
 
     def write_ending(self, content: Mapping[str, Any]) -> None:
         """Write `training.json`; scores and logits that were made meanwhile, of a network that was unfinished, go."""
-        for folder in (self.logits, self.path / "evaluations"):
+        for folder in (self.logits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)
         write_json(self.ending, content)
 
@@ -152,7 +157,7 @@ class RunFolder:
         for inside in (
             self.path / ".lock",
             self.path / ".writable",
-            self.path / "evaluations",
+            *self.made_of_network,
             self.panels,
             self.logits,
             self.splits,
@@ -241,5 +246,5 @@ class RunFolder:
             self.config,
         ):
             file.unlink(missing_ok=True)
-        for folder in (self.panels, self.logits, self.splits, self.path / "evaluations"):
+        for folder in (self.panels, self.logits, self.splits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)

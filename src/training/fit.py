@@ -18,7 +18,8 @@ from src.core.machine import give_back_freed_memory
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import running_trainer
-from src.models.checkpoint import load_checkpoint, size_of
+from src.models.checkpoint.content import load_checkpoint
+from src.models.checkpoint.writing import size_of
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.checkpoints import BestEpoch, LastEpoch

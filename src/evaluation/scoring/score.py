@@ -14,9 +14,11 @@ from src.evaluation import build
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import scoring_trainer
 from src.evaluation.scoring import logits, results
+from src.evaluation.scoring.exported import OnnxTask
 from src.evaluation.scoring.stored import LogitsTask
 from src.evaluation.source import Source, mapping_of
 from src.evaluation.task import ScoringTask
+from src.models.sources.onnx import OnnxNetwork
 from src.runs.checks.variants import need_network
 from src.runs.folder import RunFolder
 from src.runs.loggers import loggers
@@ -52,7 +54,11 @@ def score(
         scoring_trainer(machine, folder.path) as trainer,
     ):
         scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
-        if source.checkpoint is None or source.stored is None:
+        if source.onnx is not None:
+            network = OnnxNetwork(source.onnx, threads=machine.cores)
+            classes = len(source.classes or classes_of(settled.data))
+            trainer.test(OnnxTask(network, scorer, classes, mapping_of(settled, source)), data, verbose=False)
+        elif source.checkpoint is None or source.stored is None:
             trainer.test(LogitsTask(source.path, scorer, classes_of(settled.data).names), data, verbose=False)
         else:
             task = build.scoring_task(source.stored, machine)
