@@ -17,7 +17,11 @@ from src.data.datamodule import SegmentationDataModule
 from src.data.files.lists import read_ids
 from src.evaluation import build
 from src.evaluation.machine.hardware import Hardware
-from src.models.checkpoint import check_weights, load_checkpoint
+from src.models.checkpoint.content import load_checkpoint
+from src.models.checkpoint.fitting import check_weights
+from src.models.checkpoint.published import WEIGHTS
+from src.models.sources.onnx import description_of, read_description
+from src.runs import hub
 from src.runs.checks.commands import check_data_set
 from src.runs.checks.stored import checked_config, naming
 from src.runs.config_hash import evaluation_name
@@ -29,42 +33,50 @@ class Source:
     """Where predictions come from.
 
     Attributes:
-        path: the path that the user gave.
-        checkpoint: path of a network's checkpoint, or None for saved logits.
-        stored: the config the network was trained with, or None for saved logits.
-        fingerprint: of the data that the network was trained and validated with; empty for saved logits.
+        path: the path that the user gave, or the folder that an address led to.
+        checkpoint: path of a network's checkpoint; None for saved logits and for an ONNX file.
+        stored: the config the network was trained with; None for saved logits, and for an ONNX file that has none.
+        fingerprint: of the data that the network was trained and validated with; empty where it is unknown.
+        onnx: path of an ONNX file, or None.
     """
 
     path: Path
     checkpoint: Path | None
     stored: DictConfig | None
     fingerprint: Mapping[str, str] = field(default_factory=dict)
+    onnx: Path | None = None
 
     @property
     def classes(self) -> Classes | None:
-        """Those that the network knows; None for saved logits, which have no names."""
+        """Those that the network knows; None for saved logits and ONNX files without names."""
         return None if self.stored is None else classes_of(self.stored.data)
 
     @property
     def name(self) -> str:
         """For the screen."""
-        return f"logits in {self.path}" if self.checkpoint is None else str(self.checkpoint)
+        weights = self.checkpoint or self.onnx
+        return f"logits in {self.path}" if weights is None else str(weights)
 
     def digest(self) -> str:
-        """Six hex digits that tell sources of equal names apart: of the checkpoint's content, or the logits' path."""
-        text = str(self.path.resolve()).encode() if self.checkpoint is None else self.checkpoint.read_bytes()
+        """Six hex digits that tell sources of equal names apart: of the weights' content, or the logits' path."""
+        weights = self.checkpoint or self.onnx
+        text = str(self.path.resolve()).encode() if weights is None else weights.read_bytes()
         return hashlib.sha256(text).hexdigest()[:6]
 
 
 def find(config: DictConfig) -> Source:
-    """The checkpoint or logits that the config names; the config is read from the checkpoint.
+    """The checkpoint, ONNX file or logits that the config names; the network's config is read with the weights.
 
     Raises:
-        InputError: the checkpoint is none of this project, its config cannot be used, or its weights do not fit it.
+        InputError: the checkpoint is none of this project, its config cannot be used, or its weights do not fit it; an
+            address leads nowhere.
     """
     if config.get("logits") is not None:
         return Source(Path(config.logits), None, None)
-    path = RunFolder(Path(config.run)).best if config.run is not None else Path(config.checkpoint)
+    if config.get("onnx") is not None:
+        return _exported(Path(config.onnx))
+    given = Path(config.checkpoint) if config.run is None else hub.fetched(config.run)
+    path = _weights_in(given) if config.run is not None else given
     content = load_checkpoint(path)
     stored = checked_config(content["seglab"]["config"], path, training=False)
     if [*content["seglab"]["classes"]["names"]] != [*classes_of(stored.data).names]:
@@ -75,7 +87,22 @@ def find(config: DictConfig) -> Source:
     expected = {f"network.{key}": value for key, value in network.state_dict().items()}
     check_weights(content["state_dict"], expected, path)
     fingerprint = content["seglab"].get("fingerprint") or {}
-    return Source(Path(config.run or config.checkpoint), path, stored, fingerprint)
+    return Source(given, path, stored, fingerprint)
+
+
+def _weights_in(run: Path) -> Path:
+    """The weights in a run folder, or in a folder that `src.export` wrote."""
+    shared = run / WEIGHTS
+    return shared if shared.is_file() and not RunFolder(run).best.exists() else RunFolder(run).best
+
+
+def _exported(path: Path) -> Source:
+    """An ONNX file, with the config in the YAML file beside it, if there is one."""
+    described = read_description(path)
+    if described is None:
+        return Source(path, None, None, onnx=path)
+    stored = checked_config(described["seglab"]["config"], description_of(path), training=False)
+    return Source(path, None, stored, described["seglab"].get("fingerprint") or {}, path)
 
 
 def prepare(config: DictConfig, typed: list[str]) -> tuple[Source, DictConfig, Hardware, SegmentationDataModule]:
@@ -178,6 +205,6 @@ def output_folder(config: DictConfig, settled: DictConfig, source: Source, data:
     name, seen = evaluation_name(settled), data.fingerprint(["val"])["val"]
     if source.fingerprint.get("val", seen) != seen:
         name += f"-{seen[:6]}"
-    if config.run is not None:
+    if config.run is not None and not hub.is_address(config.run):  # what was fetched lies in a cache
         return RunFolder(source.path / "evaluations" / name)
     return RunFolder(Path(config.runs) / f"evaluate-{source.path.stem}-{name}-{source.digest()}")

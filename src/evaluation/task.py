@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from src.data.transforms import ready
 from src.models.backbones import Channels
-from src.models.checkpoint import normalization
+from src.models.checkpoint.content import normalization
 from src.models.deeplab import resize_logits
 from src.models.inference import Inference, mapped, probabilities
 from src.scoring.scorer import VariantScorer

@@ -79,7 +79,7 @@ class DeepLabV3Plus(DeepLab):
         features = self.backbone(images)
         logits = cast(Tensor, self.classifier(features["low"], features["out"]))
         height, width = images.shape[-2:]
-        return logits[..., : -(-height // 4), : -(-width // 4)]  # some of timm's networks see a border around the image
+        return logits[..., : (height + 3) // 4, : (width + 3) // 4]  # some of timm's networks see a border around it
 
     def adopt_head(self, head: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `DeepLab.adopt_head`."""

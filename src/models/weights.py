@@ -13,7 +13,7 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 from src.core.errors import InputError
 from src.core.files.alone import alone
-from src.models.checkpoint import check_state
+from src.models.checkpoint.fitting import check_state
 from src.models.deeplab import DeepLab
 from src.models.sources.files import read_state
 from src.models.sources.run import checkpoint_of, start_from

@@ -108,6 +108,11 @@ class RunFolder:
         return self.path / "logits"
 
     @property
+    def made_of_network(self) -> tuple[Path, ...]:
+        """Folders of later commands: further scores, ONNX files, a folder to share."""
+        return tuple(self.path / name for name in ("evaluations", "export", "shared"))
+
+    @property
     def dashboard_id(self) -> Path:
         """The id of the run on W&B; a resumed run keeps it."""
         return self.path / "wandb.id"
@@ -125,7 +130,7 @@ class RunFolder:
 
     def write_ending(self, content: Mapping[str, Any]) -> None:
         """Write `training.json`; scores and logits that were made meanwhile, of a network that was unfinished, go."""
-        for folder in (self.logits, self.path / "evaluations"):
+        for folder in (self.logits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)
         write_json(self.ending, content)
 
@@ -160,14 +165,8 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder and check that it can be written to."""
-        for inside in (
-            self.path / ".lock",
-            self.path / ".writable",
-            self.path / "evaluations",
-            self.panels,
-            self.logits,
-            self.splits,
-        ):
+        written = (self.path / name for name in (".lock", ".writable", "evaluations"))
+        for inside in (*written, self.panels, self.logits, self.splits):
             if inside.is_symlink():
                 raise InputError(
                     f"{inside}: is a link, but only files of the run folder itself are written to; remove it."
@@ -243,5 +242,5 @@ class RunFolder:
         training = (self.failure, self.ending, self.best, self.last, self.metrics, self.dashboard_id, self.config)
         for file in (*scores, *pictures, *training):
             file.unlink(missing_ok=True)
-        for folder in (self.panels, self.logits, self.splits, self.path / "evaluations"):
+        for folder in (self.panels, self.logits, self.splits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)

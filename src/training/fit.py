@@ -20,7 +20,8 @@ from src.data.datamodule import SegmentationDataModule
 from src.data.inspection.batch import draw_batch
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import running_trainer
-from src.models.checkpoint import load_checkpoint, size_of
+from src.models.checkpoint.content import load_checkpoint
+from src.models.checkpoint.writing import size_of
 from src.reporting.output.figures.curves import draw_curves
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights

@@ -14,7 +14,8 @@ from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.data.classes import differing_classes
 from src.data.config import classes_of
-from src.models.checkpoint import check_weights, load_checkpoint
+from src.models.checkpoint.content import load_checkpoint
+from src.models.checkpoint.fitting import check_weights
 from src.runs.checks.stored import checked_config
 from src.runs.config_hash import training_identity
 from src.runs.folder import RunFolder

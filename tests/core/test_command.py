@@ -42,7 +42,7 @@ from tests.conftest import ROOT, run, warm_run
         ("train", "+variants.mine={guidance:raw,fusion:sum}", r"fusion=sum: not one of boundary, fill"),
         ("train", "crf.engine=magic", r"crf.engine=magic: not one of"),
         ("train", "resume=nowhere.ckpt", r"nowhere.ckpt does not exist"),
-        ("evaluate", "", r"exactly one of run=FOLDER, checkpoint=PATH, logits=FOLDER; given: none"),
+        ("evaluate", "", r"exactly one of run=FOLDER, checkpoint=FILE, onnx=FILE, logits=FOLDER; given: none"),
         ("evaluate", "run=nowhere", r"run=nowhere: does not exist"),
         ("train", "table=losess", r"table=losess: not one of .* Did you mean losses\?"),
         ("train", "-m seed=1,2 recipe.epoch=3", r"no 'epoch' in recipe"),

@@ -89,4 +89,4 @@ def test_checkpoints_of_equal_configs_are_scored_into_two_folders(kept):
 def test_logits_that_are_kept_already_are_not_kept_again(kept):
     cwd, _ = kept
     done = run("evaluate", "logits=kept", "keep_logits=other", *TINY[:5], cwd=cwd, status=1)
-    assert "use it with run=FOLDER or checkpoint=PATH" in done.stderr
+    assert "works with run=FOLDER or checkpoint=PATH" in done.stderr

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from src.core.errors import InputError
-from src.models.checkpoint import check_weights, load_checkpoint
+from src.models.checkpoint.content import load_checkpoint
+from src.models.checkpoint.fitting import check_weights
 
 GROUP = {"lr": 0.1, "params": [0, 1], "betas": (0.9, 0.99), "fused": True}
 GOOD = {

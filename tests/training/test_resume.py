@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from src.core.errors import InputError, Interrupted
-from src.models.checkpoint import WholeFiles
+from src.models.checkpoint.writing import WholeFiles
 from src.runs.folder import RunFolder
 from src.runs.state import starting_point, state
 from tests.conftest import TINY, config

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from src.core.errors import InputError
 from src.core.memory import memory_for_scoring
 from src.evaluation.machine.hardware import Hardware
-from src.models.checkpoint import WholeFiles
+from src.models.checkpoint.writing import WholeFiles
 
 
 def scoring_trainer(machine: Hardware, folder: Path) -> AbstractContextManager[pl.Trainer]:

@@ -19,7 +19,7 @@ from src.evaluation import build
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.source import Source
 from src.evaluation.task import ScoringTask
-from src.models.checkpoint import load_checkpoint
+from src.models.checkpoint.content import load_checkpoint
 from src.models.deeplab import resize_logits
 from src.models.inference import Inference
 from src.scoring.labelling import Labelled, Labeller

@@ -17,7 +17,6 @@ from src.data.datamodule import SegmentationDataModule
 from src.data.transforms import ready
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.scoring.results import choose
-from src.evaluation.scoring.stored import LogitsTask
 from src.evaluation.task import ScoringTask
 from src.models.inference import Inference
 from src.scoring.scorer import VariantScorer
@@ -80,14 +79,11 @@ def multiply_adds(network: nn.Module, crop: int, device: torch.device) -> int:
 
 
 def of_variants(
-    stored: LogitsTask, data: SegmentationDataModule, scorer: VariantScorer, machine: Hardware
+    look: Look, data: SegmentationDataModule, scorer: VariantScorer, machine: Hardware, *, timed: bool
 ) -> dict[str, Any]:
-    """Costs where logits come from files: `seconds` of each variant, without those of the network and the reading."""
-
-    def look(sample: Mapping[str, Any], inference: Inference) -> Tensor:
-        return stored.read(sample["id"], sample["mask"].long(), data.origin(sample["id"]))
-
-    return {"seconds": seconds(scorer, _samples(data), look, timed=False), "jobs": machine.jobs}
+    """Costs where probabilities come from files: `seconds` of each variant; `timed`: whether those of `look` count."""
+    found = {"seconds": seconds(scorer, _samples(data), look, timed=timed), "jobs": machine.jobs}
+    return found if timed else {**found, "without_network": True}
 
 
 def _samples(data: SegmentationDataModule) -> list[Mapping[str, Any]]:

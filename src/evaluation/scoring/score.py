@@ -1,6 +1,7 @@
 """Score a source with the variants of a config, and save scores and pictures in a folder."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -14,9 +15,11 @@ from src.evaluation import build
 from src.evaluation.machine.hardware import Hardware
 from src.evaluation.machine.trainer import scoring_trainer
 from src.evaluation.scoring import costs, logits, results
+from src.evaluation.scoring.exported import OnnxTask
 from src.evaluation.scoring.stored import LogitsTask
 from src.evaluation.source import Source, mapping_of
 from src.evaluation.task import ScoringTask
+from src.models.sources.onnx import OnnxNetwork
 from src.runs.checks.variants import need_network
 from src.runs.folder import RunFolder
 from src.runs.loggers import loggers
@@ -52,10 +55,16 @@ def score(
         scoring_trainer(machine, folder.path) as trainer,
     ):
         scorer.observers += results.observers(settled, folder, data.ids("val"), logging)
-        if source.checkpoint is None or source.stored is None:
+        if source.onnx is not None:
+            network = OnnxNetwork(source.onnx, threads=machine.cores)
+            classes = len(source.classes or classes_of(settled.data))
+            exported = OnnxTask(network, scorer, classes, mapping_of(settled, source))
+            trainer.test(exported, data, verbose=False)
+            spent = costs.of_variants(exported.look, data, scorer, machine, timed=True)
+        elif source.checkpoint is None or source.stored is None:
             stored = LogitsTask(source.path, scorer, classes_of(settled.data).names)
             trainer.test(stored, data, verbose=False)
-            spent = costs.of_variants(stored, data, scorer, machine)
+            spent = costs.of_variants(partial(stored.look, data), data, scorer, machine, timed=False)
         else:
             task = build.scoring_task(source.stored, machine)
             task.mapping = mapping_of(settled, source)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from src.core.errors import InputError
+from src.data.datamodule import SegmentationDataModule
 from src.evaluation.scoring.logits import read_resized
-from src.models.inference import PLAIN, mapped
+from src.models.inference import PLAIN, Inference, mapped
 from src.scoring.scorer import VariantScorer
 
 
@@ -58,6 +59,10 @@ class LogitsTask(pl.LightningModule):
         """Probabilities (C, H, W) of the data's classes, of the size of the truth (H, W); `origin`: of the image."""
         probs = read_resized(self.folder, image_id, target, self.classes, origin).softmax(0)
         return probs if self.mapping is None else mapped(probs, self.mapping, self.scorer.num_classes)
+
+    def look(self, data: SegmentationDataModule, sample: Mapping[str, Any], inference: Inference) -> Tensor:
+        """The same for a sample of `data`; there is only one kind of inference."""
+        return self.read(sample["id"], sample["mask"].long(), data.origin(sample["id"]))
 
     def on_test_epoch_end(self) -> None:
         """Gather the scores of all processes."""

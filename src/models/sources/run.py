@@ -7,18 +7,27 @@ from torch import Tensor
 
 from src.core.errors import InputError
 from src.data.classes import differing_classes
-from src.models.checkpoint import check_weights, load_checkpoint, misfits, normalization
+from src.models.checkpoint.content import load_checkpoint, normalization
+from src.models.checkpoint.fitting import check_weights, misfits
+from src.models.checkpoint.published import CONFIG, WEIGHTS, is_published
 from src.models.deeplab import DeepLab
 
 
 def checkpoint_of(weights: str) -> Path | None:
-    """The checkpoint that the text names: a run folder's `best.ckpt`, or a `.ckpt` file; None if it names neither."""
+    """The weights of a network of this project that the text names; None if it names none.
+
+    They are a run folder's `best.ckpt`, the `model.safetensors` of a folder that `src.export` wrote, or a `.ckpt` file.
+    """
     path = Path(weights).expanduser()
     if path.is_dir():
-        if not (path / "best.ckpt").is_file():
-            raise InputError(f"backbone.weights={weights}: is a folder without best.ckpt, so not that of a run")
-        return path / "best.ckpt"
-    return path if path.suffix == ".ckpt" and path.is_file() else None
+        found = [path / name for name in ("best.ckpt", WEIGHTS) if (path / name).is_file()]
+        if not found:
+            raise InputError(
+                f"backbone.weights={weights}: is a folder without best.ckpt or {WEIGHTS}: not that of a run"
+            )
+        return found[0]
+    is_shared = is_published(path) and path.with_name(CONFIG).is_file()
+    return path if (path.suffix == ".ckpt" or is_shared) and path.is_file() else None
 
 
 def start_from(path: Path, network: DeepLab, classes: Sequence[str]) -> tuple[frozenset[str], str]:

@@ -71,10 +71,13 @@ class TimmBackbone(Backbone):
 
 def fill_up(images: Tensor, multiple: int) -> Tensor:
     """Images (B, C, H, W) with zeros on the right and below, so that height and width are multiples of a number."""
-    height, width = images.shape[-2:]
-    if height % multiple == width % multiple == 0:
+    if multiple == 1:
         return images
-    return F.pad(images, (0, -width % multiple, 0, -height % multiple))
+    height, width = images.shape[-2:]
+    right, below = ((side + multiple - 1) // multiple * multiple - side for side in (width, height))
+    if not torch.compiler.is_compiling() and right == below == 0:  # an exported network takes every size the same way
+        return images
+    return F.pad(images, (0, right, 0, below))
 
 
 @BACKBONES.add("timm")

@@ -13,7 +13,7 @@ from torch import Tensor
 from src.core.errors import InputError
 from src.core.files.alone import alone
 from src.models.backbones import Backbone, Channels, Found
-from src.models.checkpoint import check_state
+from src.models.checkpoint.fitting import check_state
 from src.models.sources.files import read_state
 
 PUBLISHED = "pretrained"  # the weights that timm takes by default, or those that `backbone.model` names

@@ -97,7 +97,9 @@ def sentences(table: Comparison) -> list[str]:
     if len(there) > 1:
         said.append(f"Times and memory are left out, as the rows ran on different machines: {'; '.join(there)}.")
     elif there and any(cost.measured for cost in known):
-        without = "" if any("parameters" in _costs(found) for found in _results(table)) else ", without the network"
+        without = (
+            ", without the network" if any("without_network" in _costs(found) for found in _results(table)) else ""
+        )
         said.append(f"Times of an image are of one image alone{without}. Measured on: {there[0]}.")
     return said
 

@@ -25,11 +25,12 @@ from src.data.config import check_data, classes_of
 from src.data.files.lists import read_ids
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
-from src.runs.checks.loss import check_loss
-from src.runs.checks.network import check_parts, check_weights
-from src.runs.checks.recipe import check_recipe
+from src.runs import hub
+from src.runs.checks.network import check_parts, check_weights, need
+from src.runs.checks.recipe import check_loss, check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, PREDICT, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PREDICT, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.source import check_source
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
@@ -82,9 +83,9 @@ def check_train(config: DictConfig) -> None:
 def check_evaluate(config: DictConfig) -> None:
     """Raise InputError if the config cannot be scored."""
     check_config(config, EVALUATE)
-    _source(config)
-    if config.keep_logits is not None and config.logits is not None:
-        raise InputError("keep_logits: the logits are already in files; use it with run=FOLDER or checkpoint=PATH.")
+    check_source(config)
+    if config.keep_logits is not None and config.run is None and config.checkpoint is None:
+        raise InputError("keep_logits: works with run=FOLDER or checkpoint=PATH, whose network gives logits.")
     if isinstance(config.panels, str) and worst_count(config.panels) is None:
         if not Path(config.panels).is_file():
             raise InputError(
@@ -95,27 +96,10 @@ def check_evaluate(config: DictConfig) -> None:
     _common(config)
 
 
-def _source(config: DictConfig) -> None:
-    """Raise InputError unless exactly one source of predictions is given, it exists, and the protocol is valid."""
-    possible = {"run": "FOLDER", "checkpoint": "PATH", "logits": "FOLDER"}
-    given = [key for key in possible if config.get(key) is not None]
-    if len(given) != 1:
-        words = ", ".join(f"{key}={value}" for key, value in possible.items() if key in config)
-        raise InputError(f"give exactly one of {words}; given: {', '.join(given) or 'none'}.")
-    path = Path(config[given[0]])
-    if not path.exists():
-        raise InputError(f"{given[0]}={path}: does not exist.")
-    if given[0] != "checkpoint" and not path.is_dir():
-        raise InputError(f"{given[0]}={path}: is a file, but a folder is needed; for a checkpoint use checkpoint=PATH.")
-    for word in HydraConfig.get().overrides.task if "recipe" in config else ():
-        if re.match(r"[+~]*recipe\b", word):
-            raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
-
-
 def check_tune(config: DictConfig) -> None:
     """Raise InputError for a search that cannot be run."""
     check_config(config, TUNE)
-    _source(config)
+    check_source(config)
     if config.trainer.devices != 1 or config.trainer.nodes != 1:
         raise InputError("trainer.devices: the search runs in one process; leave it out.")
     check_trainer(config.trainer)
@@ -126,12 +110,36 @@ def check_tune(config: DictConfig) -> None:
 def check_predict(config: DictConfig) -> None:
     """Raise InputError for a prediction that cannot be made."""
     check_config(config, PREDICT)
-    _source(config)
+    check_source(config)
     if config.images is None:
         raise InputError("give images=: a photo, a folder, a pattern in quotes, a list of paths, or a video.")
     check_trainer(config.trainer)
     check_crf(config.crf)
     check_variants(config.variants, 0)  # whether the run's classes have a background, its checkpoint says
+
+
+def check_export(config: DictConfig) -> None:
+    """Raise InputError if the network cannot be exported as asked."""
+    check_config(config, EXPORT)
+    check_source(config)
+    if config.format == "folder":
+        need("format=folder", "safetensors")
+    else:
+        for module in ("onnx", "onnxscript", "onnxruntime"):
+            need("format=onnx", module)
+    if config.push is not None:
+        hub.check_address("push=", config.push, revision=False)
+        need("push=", "huggingface_hub")
+        if config.format != "folder":
+            raise InputError(f"push={config.push}: sends a folder; add format=folder.")
+    if config.int8 and config.format != "onnx":
+        raise InputError("int8=true: is for format=onnx.")
+    check_trainer(config.trainer)
+    if config.trainer.devices != 1 or config.trainer.nodes != 1 or config.trainer.accelerator != "cpu":
+        raise InputError(
+            "trainer: an export is compared on one CPU; leave trainer out, or only change trainer.workers."
+        )
+    _check_named_data(config)
 
 
 def check_report(config: DictConfig) -> None:
@@ -173,7 +181,7 @@ def check_data_set(config: DictConfig) -> None:
 
 def _check_named_data(config: DictConfig) -> None:
     """The same, unless a run's own data is used: then `data.KEY` changes that, and is checked with it."""
-    own = config.get("run") is not None or config.get("checkpoint") is not None
+    own = any(config.get(key) is not None for key in ("run", "checkpoint", "onnx"))
     if not own or any(word.startswith("data=") for word in HydraConfig.get().overrides.task):
         check_data_set(config)
 

@@ -26,6 +26,7 @@ BACKBONE = parts(
     more=True,  # the options of a plugin's function
 )
 HEAD = parts({"name": check_text, "output_stride": choice(8, 16, 32)}, more=True)
+RUN_WEIGHTS = ("best.ckpt", "model.safetensors")  # of a run folder, of a folder that was exported
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")  # of files of weights
 EXTRAS = {"timm": "timm"}  # kind of a backbone: the module it needs, which is also the name of the extra
 
@@ -77,8 +78,9 @@ def check_weights(backbone: DictConfig) -> None:
     if weights is None or weights.lower() == "none":
         return
     path = Path(weights).expanduser()
-    if path.is_dir() and not (path / "best.ckpt").is_file():
-        raise InputError(f"backbone.weights={shown(weights)}: is a folder without best.ckpt, so not that of a run.")
+    if path.is_dir() and not any((path / name).is_file() for name in RUN_WEIGHTS):
+        files = " and ".join(RUN_WEIGHTS)
+        raise InputError(f"backbone.weights={shown(weights)}: is a folder without {files}, so not that of a run.")
     if not path.exists() and (len(path.parts) > 1 or path.suffix in SUFFIXES):
         raise InputError(f"backbone.weights={shown(weights)}: there is no such file.")
     if path.is_dir() or backbone.model not in models:

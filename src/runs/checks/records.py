@@ -82,6 +82,7 @@ _COSTS: Shape = {
     "crop?": _WHOLE,
     "seconds": {"*": _TIME},
     "jobs": _WHOLE,
+    "without_network?": _PLAIN,
 }
 _RESULTS: Shape = {
     "data": _TEXT,

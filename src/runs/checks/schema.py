@@ -103,6 +103,7 @@ _SCORING = {**_NETWORK, **dict.fromkeys(("data", "recipe"), check_mapping), "log
 EVALUATE = parts(
     {
         **_SCORING,
+        "onnx": PATH,
         "variants": check_mapping,
         "logger": LOGGER,
         "keep_logits": PATH,
@@ -168,6 +169,21 @@ TUNE = parts(
         "name": check_folder_name,
         "space": _space,
         "fusion": _fusion,
+    }
+)
+EXPORT = parts(
+    {
+        **dict.fromkeys(("data", "crf", "recipe"), check_mapping),
+        "plugins": PLUGINS,
+        "trainer": TRAINER,
+        **dict.fromkeys(("run", "checkpoint", "output"), PATH),
+        "runs": check_path,
+        "protocol": either((None,), choice(*PROTOCOLS)),
+        "format": choice("onnx", "folder"),
+        "int8": check_flag,
+        "calibration": whole(1, 10_000, "images"),
+        "resamples": whole(100, 1_000_000),
+        "push": either((None,), check_text),
     }
 )
 CHECK = parts({"data": check_mapping, "plugins": PLUGINS, **dict.fromkeys(("images", "masks", "write", "sheet"), PATH)})

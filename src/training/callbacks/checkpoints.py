@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from src.models.checkpoint import load_checkpoint
+from src.models.checkpoint.content import load_checkpoint
 from src.runs.folder import RunFolder
 from src.training.callbacks.stopping import is_validated
 
