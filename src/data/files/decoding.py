@@ -134,7 +134,7 @@ def decoded(image: Image.Image, data: bytes, path: Path, *, mode: str | None = N
     """Pillow's pixels, (H, W) or (H, W, channels); without mode the values as stored, so a palette PNG's indices."""
     if image.format == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         # Pillow pads a cut-off file with grey once any library has set ImageFile.LOAD_TRUNCATED_IMAGES.
-        raise FileInputError(f"{path} is cut off (no end-of-image marker); restore the file from the archive")
+        raise FileInputError(f"{path} is cut off (no end-of-image marker); get the file anew")
     check_one_page(image, path)
     try:
         return np.array(image.convert(mode) if mode else image)  # a copy: torch warns of read-only arrays
@@ -197,9 +197,7 @@ def opened(data: bytes, path: Path) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise FileInputError(
-            f"{path} cannot be read (it is empty or not an image); restore the file from the archive"
-        ) from None
+        raise FileInputError(f"{path} cannot be read (it is empty or not an image); get the file anew") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FileInputError(
             f"{path} has more than {LARGEST / 1e6:.0f} million px; scale image and mask down"
@@ -212,7 +210,7 @@ def opened(data: bytes, path: Path) -> Image.Image:
 
 def _check_size(width: int, height: int, path: Path) -> None:
     if width < 1 or height < 1:
-        raise FileInputError(f"{path} is {width} x {height} px, so it has no pixels; restore the file from the archive")
+        raise FileInputError(f"{path} is {width} x {height} px, so it has no pixels; get the file anew")
     if width * height > LARGEST:
         raise FileInputError(
             f"{path} is {width} x {height} px, more than {LARGEST / 1e6:.0f} million; scale image and mask down"
@@ -239,4 +237,4 @@ def check_png(data: bytes, path: Path) -> int:
 
 
 def _damaged(path: Path, reason: object) -> FileInputError:
-    return FileInputError(f"{path} is damaged or cut off ({reason}); restore the file from the archive")
+    return FileInputError(f"{path} is damaged or cut off ({reason}); get the file anew")
