@@ -77,6 +77,7 @@ def test_masks_of_colours(tmp_path):
     check_counts(labels, ids, counts)
 
 
+@pytest.mark.slow
 def test_images_in_tiff_files(tmp_path):
     labels = made(tmp_path, ending="tif", classes=3)
     assert proposed(tmp_path)["classes"] == ["background", "class1", "class2"]
@@ -85,6 +86,7 @@ def test_images_in_tiff_files(tmp_path):
     check_counts(labels, ids, counts)
 
 
+@pytest.mark.slow
 def test_groups_stay_together_and_new_images_move_none(tmp_path):
     labels = made(tmp_path)
     proposed(tmp_path)
@@ -104,6 +106,7 @@ def test_groups_stay_together_and_new_images_move_none(tmp_path):
     assert set(split) <= set(after) <= {*split, "patient99_a", "patient100_a"}
 
 
+@pytest.mark.slow
 def test_masks_of_sixteen_bits(tmp_path):
     labels = made(tmp_path, mask=lambda labels: np.array([1000, 7], dtype=np.uint16)[labels])
     config = proposed(tmp_path)
@@ -113,6 +116,7 @@ def test_masks_of_sixteen_bits(tmp_path):
     check_counts({name: 1 - found for name, found in labels.items()}, ids, counts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["background=null"]])
 def test_the_rule_fill_needs_a_background(words, tmp_path):
     made(tmp_path)
