@@ -1,1 +1,3 @@
-"""Dense conditional random fields: the model, and the engines that run it."""
+"""Dense conditional random fields: exact mean field on the permutohedral lattice, with NumPy and Numba alone."""
+
+__version__ = "0.1.0"

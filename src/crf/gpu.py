@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from src.crf.model import (
+from .model import (
     SMALLEST,
     CRFParameters,
     DenseCRF,
@@ -22,7 +22,7 @@ from src.crf.model import (
     check_shapes,
     positions,
 )
-from src.crf.permutohedral import alpha, scales, strides
+from .permutohedral import alpha, scales, strides
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 Sizes = tuple[tuple[int, int], ...]
@@ -41,7 +41,7 @@ def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseC
 
     Raises:
         ValueError: the arrays do not fit each other, or `probs` are not probabilities.
-        InputError: standard deviations too small for a lattice.
+        CRFError: standard deviations too small for a lattice.
     """
     for one, image in zip(probs, rgb, strict=True):
         check_shapes(tuple(one.shape), image)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from src.core.errors import InputError
+from .errors import CRFError
 
 
 def scales(dimensions: int) -> tuple[np.float32, ...]:
@@ -41,7 +41,7 @@ def strides(largest: Sequence[float], points: int = 1) -> npt.NDArray[np.int64]:
         (d + 1,) int64: the factors, then the number of names that one set of points can have.
 
     Raises:
-        InputError: the lattice is so fine that the names do not fit into 63 bits.
+        CRFError: the lattice is so fine that the names do not fit into 63 bits.
     """
     dimensions = len(largest)
     scale = np.array(scales(dimensions), dtype=np.float64)
@@ -51,7 +51,7 @@ def strides(largest: Sequence[float], points: int = 1) -> npt.NDArray[np.int64]:
         bound = lifted[i:].sum() + (i * lifted[i - 1] if i else 0.0) + 3 * (dimensions + 1)  # rounding, neighbours
         found.append(found[-1] * (2 * int(bound) + 1))  # Python integers: they do not overflow
     if found[-1] * points >= 2**62:
-        raise InputError(
+        raise CRFError(
             "the CRF's standard deviations are too small for this image: its lattice has more vertices than 63 bits "
             "can number; use a larger crf.bilateral_sigma_rgb, crf.bilateral_sigma_xy or crf.spatial_sigma."
         )

@@ -24,6 +24,7 @@ from src.crf.model import DenseCRF, Image, readonly
 from src.models.inference import Inference
 from src.scoring.confusion import RingCounter
 from src.scoring.metrics import RADII, Matrix, Scores, Stack, hits_and_unions, margins, scores
+from src.scoring.presets import crf_told
 from src.scoring.variants import Variant
 
 
@@ -180,7 +181,8 @@ class VariantScorer:
     def _collect(self) -> None:
         batch, answers = self._running.popleft()
         started = time.perf_counter()
-        found = {inference: answer.result() for inference, answer in answers.items()}
+        with crf_told():
+            found = {inference: answer.result() for inference, answer in answers.items()}
         self.waited += time.perf_counter() - started
         for i, image in enumerate(batch):
             after: Answers = {}

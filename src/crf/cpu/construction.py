@@ -1,4 +1,4 @@
-"""Construction of a permutohedral lattice on the CPU; `src.crf.permutohedral` explains the lattice.
+"""Construction of a permutohedral lattice on the CPU; `permutohedral` explains the lattice.
 
 Each band of points has its own table of vertices; the tables are joined afterwards.
 """
@@ -6,10 +6,10 @@ Each band of points has its own table of vertices; the tables are joined afterwa
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.lattice import CHUNKS, Lattice, normalise, spread
-from src.crf.cpu.simd import element, less, load, round_even, rows, store
-from src.crf.permutohedral import alpha, scales, strides
+from ..permutohedral import alpha, scales, strides
+from .jit import each, entry, inner
+from .lattice import CHUNKS, Lattice, normalise, spread
+from .simd import element, less, load, round_even, rows, store
 
 LANES = 16  # number of points whose simplices are found together
 LANE_ROW = rows(0, LANES).dtype
@@ -22,7 +22,7 @@ def build(features: npt.NDArray[np.float32]) -> Lattice:
         features: (d, N) float32, in units of the standard deviations.
 
     Raises:
-        InputError: the standard deviations are so small that the vertices cannot be named.
+        CRFError: the standard deviations are so small that the vertices cannot be named.
     """
     d, points = features.shape
     blocks = rows(d * -(-points // LANES), LANES)

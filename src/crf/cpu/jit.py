@@ -13,8 +13,8 @@ from llvmlite import ir
 from numba import config, prange, types
 from numba.core import cgutils
 
-from src.crf.cpu.cache import folder
-from src.crf.cpu.simd import intrinsic
+from .cache import folder
+from .simd import intrinsic
 
 BYTES = ir.IntType(8).as_pointer()
 OF_A_BODY = (types.voidptr, types.intp)  # arguments of a loop body: the address of the other arguments, the index

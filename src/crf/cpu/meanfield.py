@@ -14,13 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu import ahead
-from src.crf.cpu.construction import build
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.lattice import Lattice, blur, spread
-from src.crf.cpu.planes import clear, largest_of_each, transpose
-from src.crf.cpu.simd import element, exp, largest, load, muladd, rows, store, total, width_of
-from src.crf.model import (
+from ..model import (
     SMALLEST,
     DenseCRF,
     FloatArray,
@@ -30,7 +24,13 @@ from src.crf.model import (
     check_shapes,
     positions,
 )
-from src.crf.permutohedral import alpha
+from ..permutohedral import alpha
+from . import ahead
+from .construction import build
+from .jit import each, entry, inner
+from .lattice import Lattice, blur, spread
+from .planes import clear, largest_of_each, transpose
+from .simd import element, exp, largest, load, muladd, rows, store, total, width_of
 
 POINTS_PER_THREAD = 8192  # with fewer points, another thread costs more than it saves
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
@@ -53,7 +53,7 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
 
     Raises:
         ValueError: the arrays do not fit each other, or `probs` are not probabilities.
-        InputError: standard deviations too small for a lattice.
+        CRFError: standard deviations too small for a lattice.
     """
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
