@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 SOURCES = tuple(f"cpu/{name}" for name in ("simd", "jit", "lattice", "construction", "planes", "meanfield"))
+SOURCES += ("terms/filtering",)
 HERE = Path(__file__).parent
 
 

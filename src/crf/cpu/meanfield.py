@@ -4,13 +4,11 @@ An iteration is one pass over the points, then a blur of each lattice. The pass 
 values into probabilities, and splats these while they are still in registers.
 """
 
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -27,14 +25,10 @@ from ..model import (
 from ..permutohedral import alpha
 from . import ahead
 from .construction import build
-from .jit import each, entry, inner
+from .jit import alone, each, entry, inner
 from .lattice import Lattice, blur, spread
 from .planes import clear, largest_of_each, transpose
 from .simd import element, exp, largest, load, muladd, rows, store, total, width_of
-
-POINTS_PER_THREAD = 8192  # with fewer points, another thread costs more than it saves
-MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-_ONE_AT_A_TIME = threading.Lock()  # a call uses all threads, and some threading layers of Numba cannot be shared
 
 
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
@@ -57,10 +51,7 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
     """
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
-    with _ONE_AT_A_TIME:
-        ahead.wait()
-        useful = -(-flat.shape[1] // POINTS_PER_THREAD)
-        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
+    with alone(flat.shape[1], threads):
         highest = _checked_highest(flat)
         return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
 
@@ -107,8 +98,7 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
 
     def flow(lattice: Lattice, width: int) -> _Flow:
         if (key := (id(lattice), width)) not in flows:
-            slots, vertices = len(lattice.vertex), len(lattice.first)
-            flows[key] = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+            flows[key] = _flow(lattice, width)
         return flows[key]
 
     for model in models:
@@ -133,6 +123,30 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
         found.append(result)
     return found
+
+
+def run_two(
+    unary: npt.NDArray[np.void],
+    lattices: tuple[Lattice, Lattice],
+    weights: tuple[float, float],
+    iterations: int,
+    labels: int,
+) -> FloatArray:
+    """Mean field of two terms with a weight and symmetric normalisation each, on rows of -U; gives (C, N)."""
+    width = unary.dtype.itemsize // 4
+    result, kept = np.empty((labels, len(unary)), np.float32), np.arange(labels)
+    own = [_flow(lattice, width) for lattice in lattices]
+    factors = [
+        np.float32(weight * alpha(lattice.slots.shape[1] - 1))
+        for weight, lattice in zip(weights, lattices, strict=True)
+    ]
+    _mean_field(iterations, unary, *lattices, *own, *factors, kept, result)
+    return result
+
+
+def _flow(lattice: Lattice, width: int) -> _Flow:
+    slots, vertices = len(lattice.vertex), len(lattice.first)
+    return _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
 
 
 def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.void]:
