@@ -19,6 +19,11 @@ class MatrixXf(np.ndarray):
         plain = np.asarray(array)
         return plain[()] if return_scalar else plain
 
+    def __array_function__(self, *call: Any) -> Any:
+        """What NumPy's functions give: no matrix of this class either."""
+        found = super().__array_function__(*call)
+        return np.asarray(found) if isinstance(found, MatrixXf) else found
+
 
 class VectorXf(MatrixXf):
     """A vector of float32."""
