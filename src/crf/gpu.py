@@ -80,7 +80,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Filter:
-    """D^-1/2 K D^-1/2 of N points on a lattice of M vertices."""
+    """A normalised kernel, usually D^-1/2 K D^-1/2, of N points on a lattice of M vertices."""
 
     splat: Tensor  # (M, N) sparse CSR
     slice: Tensor  # (N, M) sparse CSR
@@ -124,10 +124,12 @@ def forget() -> None:
     torch.cuda.empty_cache()
 
 
-def _filter(features: Tensor, batch: _Batch) -> _Filter:
-    """Lattice of features (d, N) float32, in units of their standard deviations."""
+def _filter(features: Tensor, batch: _Batch, normalization: str = "symmetric", *, any_size: bool = False) -> _Filter:
+    """Lattice of features (d, N) float32, in units of their standard deviations; see `strides` for `any_size`."""
     d, points = features.shape
-    factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes))).to(features.device)
+    factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes), any_size=any_size)).to(
+        features.device
+    )
     weights, names = _simplices(features, torch.cat([factors[:d], factors.new_zeros(1)]))
     names += (batch.image * factors[d])[:, None]
     ordered, order = names.flatten().sort(stable=True)
@@ -149,7 +151,10 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     splat, sliced = matrices(torch.ones_like(features[0]))
     received = sliced @ _blur(splat @ torch.ones(points, 1, device=features.device), neighbours)
     norm = (received.squeeze(1) * alpha(d) + 1e-20).rsqrt()
-    return _Filter(matrices(norm)[0], matrices(norm * alpha(d))[1], neighbours)
+    ones = torch.ones_like(norm)
+    before = {"symmetric": norm, "before": norm * norm}.get(normalization, ones)
+    after = {"symmetric": norm, "after": norm * norm}.get(normalization, ones)
+    return _Filter(matrices(before)[0], matrices(after * alpha(d))[1], neighbours)
 
 
 def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,17 +4,16 @@ Arrays of other numeric types and layouts than float32 in C order are converted,
 makes pydensecrf crash, or read beyond an array, raises ValueError.
 """
 
-import operator
-from collections.abc import Sequence
 from enum import IntEnum
-from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from ..errors import CRFError
 from ..model import FloatArray
-from ..terms.meanfield import Term, grid, grid_lattice, infer, lattice, received, step
+from ..terms import meanfield
+from ..terms.meanfield import Term, grid, grid_lattice, infer, lattice, step
+from .arguments import choice, gains, numbers, sigmas
 from .eigen import MatrixXf, wrap
 
 
@@ -50,14 +49,14 @@ class ConstUnary(Unary):
     """The energies `u` (labels, points)."""
 
     def __init__(self, u: Any) -> None:
-        self.energy = _numbers(u, "u", 2)
+        self.energy = numbers(u, "u", 2)
 
 
 class LogisticUnary(Unary):
     """The energies `L f`, with L (labels, k) and f (k, points)."""
 
     def __init__(self, L: Any, f: Any) -> None:  # noqa: N803 - a name of pydensecrf
-        weights, features = _numbers(L, "L", 2), _numbers(f, "f", 2)
+        weights, features = numbers(L, "L", 2), numbers(f, "f", 2)
         if weights.shape[1] != features.shape[0]:
             raise CRFError(f"L and f have no product: they are {weights.shape} and {features.shape}.")
         self.energy = weights @ features
@@ -89,17 +88,17 @@ class DenseCRF:
             kernel: a `KernelType`.
             normalization: a `NormalizationType`.
         """
-        array = _numbers(features, "features", 2)
+        array = numbers(features, "features", 2)
         if array.shape[1] != self._nvar or not len(array):
             raise CRFError(f"features must be (d, {self._nvar}) with d > 0; got {array.shape}.")
         self._add(array, compat, kernel, normalization)
 
     def _add(self, features: FloatArray | Any, compat: Any, kernel: int, normalization: int) -> None:
         """Add a term over features, or over a lattice that a function makes."""
-        gains, name = _gains(compat, self._nlabel), _NAMES[_choice(NormalizationType, normalization)]
-        _choice(KernelType, kernel)
+        received, name = gains(compat, self._nlabel), _NAMES[choice(NormalizationType, normalization)]
+        choice(KernelType, kernel)
         made = features() if callable(features) else lattice(features, origin=self._nvar % 4 != 0)
-        self._terms.append(Term(made, gains, name))
+        self._terms.append(Term(made, received, name))
 
     def setUnary(self, u: Unary) -> None:  # noqa: N802 - a name of pydensecrf
         """Take the energies of a `Unary`."""
@@ -109,7 +108,7 @@ class DenseCRF:
 
     def setUnaryEnergy(self, u: Any, f: Any = None) -> None:  # noqa: N802 - a name of pydensecrf
         """Take the energies `u`, (labels, nvar) or (labels, ...) with nvar points; or `u f` with f (nvar, nvar)."""
-        energy = _numbers(u, "u", None)
+        energy = numbers(u, "u", None)
         if f is not None:
             energy = LogisticUnary(energy, f).energy
         self._set(energy)
@@ -145,7 +144,7 @@ class DenseCRF:
         if self._unary is not None:
             found += (self._unary * q).sum()
         if self._terms:
-            found -= (received(self._terms, self._checked(Q)) * q).sum()
+            found -= (meanfield.received(self._terms, self._checked(Q)) * q).sum()
         return float(found)
 
     def _checked(self, q: Any) -> FloatArray:
@@ -173,8 +172,8 @@ class DenseCRF2D(DenseCRF):
         normalization: int = NORMALIZE_SYMMETRIC,
     ) -> None:
         """Add a Gaussian kernel over positions, with a standard deviation of `sxy` px, or of (x, y) px."""
-        sigmas, shape = _sigmas(sxy, 2, "sxy"), (self._h, self._w)
-        self._add(lambda: grid_lattice(shape, sigmas), compat, kernel, normalization)
+        spread, shape = sigmas(sxy, 2, "sxy"), (self._h, self._w)
+        self._add(lambda: grid_lattice(shape, spread), compat, kernel, normalization)
 
     def addPairwiseBilateral(  # noqa: N802 - a name of pydensecrf
         self,
@@ -208,52 +207,8 @@ class DenseCRF2D(DenseCRF):
                 "utils.create_pairwise_bilateral makes to addPairwiseEnergy."
             )
         colours = np.empty((3, self._nvar), np.float32)
-        for channel, sigma in enumerate(_sigmas(srgb, 3, "srgb")):
+        for channel, sigma in enumerate(sigmas(srgb, 3, "srgb")):
             values = np.arange(256, dtype=np.float32) / np.float32(sigma)
             values.take(image[..., channel].ravel(), out=colours[channel], mode="clip")
-        features = np.concatenate([grid(shape, _sigmas(sxy, 2, "sxy")), colours])
+        features = np.concatenate([grid(shape, sigmas(sxy, 2, "sxy")), colours])
         self._add(features, compat, kernel, normalization)
-
-
-def _numbers(values: Any, name: str, dimensions: int | None) -> FloatArray:
-    """A copy of numbers as float32 in C order."""
-    if values is None:
-        raise TypeError(f"{name} must be an array, not None")
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise CRFError(f"{name} must hold real numbers; got {array.dtype}.")
-    if dimensions is not None and array.ndim != dimensions:
-        raise CRFError(f"{name} must have {dimensions} dimensions; got {array.ndim}.")
-    return np.array(array, dtype=np.float32, order="C")
-
-
-def _gains(compat: Any, labels: int) -> FloatArray:
-    """What a label receives, of what pydensecrf calls compatibility: a number attracts, the others are energies."""
-    if isinstance(compat, Number):
-        gains = np.asarray(compat, dtype=np.float32)
-    else:
-        energies = _numbers(compat, "compat", None)
-        if energies.ndim not in (1, 2):
-            raise CRFError(f"compat must be a number, a vector or a matrix; got {energies.ndim} dimensions.")
-        if energies.shape != (labels,) * energies.ndim:
-            raise CRFError(f"compat must be a number, or be {(labels,)} or {(labels, labels)}; got {energies.shape}.")
-        gains = -energies if energies.ndim == 1 else -(energies + energies.T) / 2
-    if not np.isfinite(gains).all():
-        raise CRFError("compat must be finite.")
-    return np.ascontiguousarray(gains) if gains.ndim else gains
-
-
-def _sigmas(values: Any, count: int, name: str) -> tuple[float, ...]:
-    """So many standard deviations; as in pydensecrf, further ones are ignored."""
-    found: Sequence[Any] = (values,) * count if isinstance(values, Number) else values
-    sigmas = tuple(float(found[i]) for i in range(count))
-    if any(not abs(sigma) > 0 for sigma in sigmas):  # NaN, too
-        raise CRFError(f"{name}={values}: a standard deviation must be a number other than 0.")
-    return sigmas
-
-
-def _choice(kind: type[IntEnum], value: Any) -> int:
-    number = operator.index(value)
-    if number not in list(kind):
-        raise CRFError(f"{number} is no {kind.__name__}; there are {', '.join(f'{one.name} = {one}' for one in kind)}.")
-    return number

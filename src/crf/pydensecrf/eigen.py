@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..model import FloatArray
+from .arguments import numbers
 
 
 class MatrixXf(np.ndarray):
@@ -35,23 +36,14 @@ class VectorXf(MatrixXf):
 
 def matrixXf(arr: Any) -> MatrixXf:  # noqa: N802 - a name of pydensecrf
     """A copy of a 2-D array."""
-    return wrap(_copied(arr, 2))
+    return wrap(numbers(arr, "arr", 2))
 
 
 def vectorXf(arr: Any) -> VectorXf:  # noqa: N802 - a name of pydensecrf
     """A copy of a 1-D array."""
-    return _copied(arr, 1).view(VectorXf)
+    return numbers(arr, "arr", 1).view(VectorXf)
 
 
 def wrap(array: FloatArray) -> MatrixXf:
     """The same array as a `MatrixXf`."""
     return array.view(MatrixXf)
-
-
-def _copied(arr: Any, dimensions: int) -> FloatArray:
-    if arr is None:
-        raise TypeError("arr must be an array, not None")
-    array = np.array(arr, dtype=np.float32, order="C")
-    if array.ndim != dimensions:
-        raise ValueError(f"arr must have {dimensions} dimensions; got {array.ndim}.")
-    return array
