@@ -130,10 +130,10 @@ def _run(models: Sequence[DenseCRF], probs: Any, image: Any, *, logits: bool) ->
         terms = [Term(lattices[term.key()], term.gains(labels), term.normalization) for term in model.terms]
         kept = kept_labels(highest, model.label_floor)
         if len(kept) == labels:
-            answer = infer(-logarithms, terms, model.iterations)
+            answer = infer(logarithms, terms, model.iterations)
         else:
             answer = np.zeros_like(logarithms)
-            answer[kept] = infer(-logarithms[kept], [term.of(kept) for term in terms], model.iterations)
+            answer[kept] = infer(logarithms[kept], [term.of(kept) for term in terms], model.iterations)
         found.append(_like(answer.reshape(values.shape), probs))
     return found
 

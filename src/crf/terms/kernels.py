@@ -41,7 +41,7 @@ class _Pairwise:
         costs = None if self.compatibility is None else np.asarray(self.compatibility, dtype=np.float32)
         if weight.shape != () and (weight.shape != (labels,) or costs is not None):
             raise CRFError(
-                f"weight must be a number, or for {labels} labels {(labels,)} without a compatibility; got {weight.shape}."
+                f"weight must be a number, or with {labels} labels {(labels,)} and no matrix; got {weight.shape}."
             )
         if costs is not None and costs.shape != (labels, labels):
             raise CRFError(f"compatibility must be {(labels, labels)} for {labels} labels; got {costs.shape}.")

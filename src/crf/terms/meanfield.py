@@ -82,11 +82,11 @@ def lattice(features: FloatArray, *, origin: bool) -> Lattice:
         return build(features, origin=origin, any_size=True)
 
 
-def infer(unary: FloatArray, terms: Sequence[Term], iterations: int, *, threads: int | None = None) -> FloatArray:
+def infer(logarithms: FloatArray, terms: Sequence[Term], iterations: int, *, threads: int | None = None) -> FloatArray:
     """Mean field: Q = softmax(-U + sum of gains K Q), repeated (Kraehenbuehl and Koltun 2011, alg. 1).
 
     Args:
-        unary: (C, N) float32, energies U. Not modified.
+        logarithms: (C, N) float32 in C order, -U: logarithms of probabilities, or minus energies. Not modified.
         terms: pairwise terms over the N points.
         iterations: how often; 0 gives softmax(-U).
         threads: how many; None: all that Numba has.
@@ -94,7 +94,7 @@ def infer(unary: FloatArray, terms: Sequence[Term], iterations: int, *, threads:
     Returns:
         (C, N) float32, sum 1 over C.
     """
-    with _rows(unary, terms, threads) as work:
+    with _rows(logarithms, terms, threads) as work:
         if _is_usual(terms):
             (first, second), (a, b) = (term.lattice for term in terms), (float(term.gains) for term in terms)
             return meanfield.run_two(work.unary, (first, second), (a, b), iterations, work.labels)
@@ -110,13 +110,14 @@ def _is_usual(terms: Sequence[Term]) -> bool:
     return plain and tuple(term.dimensions for term in terms) == USUAL
 
 
-def step(unary: FloatArray, terms: Sequence[Term], q: FloatArray) -> FloatArray:
+def step(logarithms: FloatArray, terms: Sequence[Term], q: FloatArray) -> FloatArray:
     """One iteration from any probabilities `q` (C, N); see `infer`."""
-    with _rows(unary, terms, None) as work:
-        softmax(work.unary, work.q)
+    with _rows(logarithms, terms, None) as work:
         if terms:
             work.fill(q)
             work.step()
+        else:
+            softmax(work.unary, work.q)
         return work.planes(work.q)
 
 
@@ -128,20 +129,20 @@ def received(terms: Sequence[Term], q: FloatArray) -> FloatArray:
 
 
 @contextmanager
-def _rows(unary: FloatArray, terms: Sequence[Term], threads: int | None) -> "Iterator[_Rows]":
-    with alone(unary.shape[1], threads):
-        yield _Rows(unary, terms)
+def _rows(logarithms: FloatArray, terms: Sequence[Term], threads: int | None) -> "Iterator[_Rows]":
+    with alone(logarithms.shape[1], threads):
+        yield _Rows(logarithms, terms)
 
 
 class _Rows:
     """The rows of all points while a call lasts."""
 
-    def __init__(self, unary: FloatArray, terms: Sequence[Term]) -> None:
-        self.labels, points = unary.shape
+    def __init__(self, logarithms: FloatArray, terms: Sequence[Term]) -> None:
+        self.labels, points = logarithms.shape
         self.width = meanfield.padded(self.labels)
         self.terms = terms
         self.unary = rows(points, self.width)
-        transpose(np.negative(unary, order="C"), self.unary, self._numbers(self.unary))
+        transpose(logarithms, self.unary, self._numbers(self.unary))
 
     @cached_property
     def q(self) -> npt.NDArray[np.void]:

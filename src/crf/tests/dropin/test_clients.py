@@ -16,8 +16,7 @@ import sys
 sys.path[:0] = [ROOT, CLIENTS]
 if INSTEAD:
     import importlib
-    for name in ("", ".densecrf", ".utils", ".eigen"):
-        sys.modules["pydensecrf" + name] = importlib.import_module(LIBRARY + ".pydensecrf" + name)
+    sys.modules["pydensecrf"] = importlib.import_module(LIBRARY + ".pydensecrf")
 import numpy as np
 for name in sys.argv[2:]:
     np.savez(f"{sys.argv[1]}/{name}.npz", **__import__(name).main())

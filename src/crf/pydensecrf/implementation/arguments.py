@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CRFError
-from ..model import FloatArray
+from ...errors import CRFError
+from ...model import FloatArray
 
 
 def numbers(values: Any, name: str, dimensions: int | None) -> FloatArray:
-    """A copy of numbers as float32 in C order."""
+    """Numbers as float32; not copied if they are that already."""
     if values is None:
         raise TypeError(f"{name} must be an array, not None")
     array = np.asarray(values)
@@ -21,7 +21,7 @@ def numbers(values: Any, name: str, dimensions: int | None) -> FloatArray:
         raise CRFError(f"{name} must hold real numbers; got {array.dtype}.")
     if dimensions is not None and array.ndim != dimensions:
         raise CRFError(f"{name} must have {dimensions} dimensions; got {array.ndim}.")
-    return np.array(array, dtype=np.float32, order="C")
+    return np.asarray(array, dtype=np.float32)
 
 
 def gains(compat: Any, labels: int) -> FloatArray:
