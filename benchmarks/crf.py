@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks import crf_stages
 from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src.core.machine import keep_freed_memory
-from src.crf import pydensecrf
+from src.crf import reference as pydensecrf
 from src.crf.cpu import meanfield
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
 from src.models.inference import PLAIN

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.crf import pydensecrf
+from src.crf import reference as pydensecrf
 from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
 from src.data.sources.voc import voc_folder

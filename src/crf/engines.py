@@ -11,10 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from src.core.errors import InputError
-from src.core.memory import forget_locals, is_memory
-from src.crf import pydensecrf
-from src.crf.model import DenseCRF, FloatArray, Image, readonly
+from . import reference
+from .errors import CRFError, forget_locals, is_memory
+from .model import DenseCRF, FloatArray, Image, readonly
 
 
 class Engine(Protocol):
@@ -73,7 +72,7 @@ class NumbaEngine:
         return self._executor.submit(self._run, probs, rgb, models)
 
     def _run(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
-        from src.crf.cpu import meanfield
+        from .cpu import meanfield
 
         if not meanfield.is_compiled():
             print("compiling the dense CRF for this processor: about ten seconds, once", file=sys.stderr, flush=True)
@@ -93,9 +92,9 @@ class NumbaEngine:
         self._executor.shutdown(cancel_futures=cancel)
 
 
-def _too_large(image: Image, way_out: str) -> InputError:
+def _too_large(image: Image, way_out: str) -> CRFError:
     height, width = image.shape[:2]
-    return InputError(f"out of memory: the dense CRF of a single image of {height} x {width} px; {way_out}.")
+    return CRFError(f"out of memory: the dense CRF of a single image of {height} x {width} px; {way_out}.")
 
 
 class _AtOnce(Executor):
@@ -152,7 +151,7 @@ class TorchEngine:
 
     def _infer(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
         """The answers for a batch; if memory runs out, those of its halves, and later batches are as small."""
-        from src.crf import gpu
+        from . import gpu
 
         try:
             return gpu.infer(probs, rgb, models)
@@ -179,7 +178,7 @@ class PyDenseCRFEngine:
     batch = 1
 
     def __init__(self, processes: int) -> None:
-        pydensecrf.require()
+        reference.require()
         context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
         self._executor = ProcessPoolExecutor(processes, context, signal.signal, (signal.SIGTERM, signal.SIG_IGN))
         self.ahead = 2 * processes
@@ -212,7 +211,7 @@ class PyDenseCRFEngine:
 def _timed_reference(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> tuple[list[FloatArray], float]:
     """The answer of pydensecrf, and how many seconds it took."""
     started = time.perf_counter()
-    return pydensecrf.infer(probs, rgb, models), time.perf_counter() - started
+    return reference.infer(probs, rgb, models), time.perf_counter() - started
 
 
 ENGINES: dict[str, Callable[[str, int], Engine]] = {

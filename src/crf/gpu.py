@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from src.crf.model import (
+from .model import (
     SMALLEST,
     CRFParameters,
     DenseCRF,
@@ -22,7 +22,7 @@ from src.crf.model import (
     check_shapes,
     positions,
 )
-from src.crf.permutohedral import alpha, scales, strides
+from .permutohedral import alpha, scales, strides
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 Sizes = tuple[tuple[int, int], ...]
@@ -41,7 +41,7 @@ def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseC
 
     Raises:
         ValueError: the arrays do not fit each other, or `probs` are not probabilities.
-        InputError: standard deviations too small for a lattice.
+        CRFError: standard deviations too small for a lattice.
     """
     for one, image in zip(probs, rgb, strict=True):
         check_shapes(tuple(one.shape), image)
@@ -80,7 +80,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Filter:
-    """D^-1/2 K D^-1/2 of N points on a lattice of M vertices."""
+    """A normalised kernel, usually D^-1/2 K D^-1/2, of N points on a lattice of M vertices."""
 
     splat: Tensor  # (M, N) sparse CSR
     slice: Tensor  # (N, M) sparse CSR
@@ -124,10 +124,12 @@ def forget() -> None:
     torch.cuda.empty_cache()
 
 
-def _filter(features: Tensor, batch: _Batch) -> _Filter:
-    """Lattice of features (d, N) float32, in units of their standard deviations."""
+def _filter(features: Tensor, batch: _Batch, normalization: str = "symmetric", *, any_size: bool = False) -> _Filter:
+    """Lattice of features (d, N) float32, in units of their standard deviations; see `strides` for `any_size`."""
     d, points = features.shape
-    factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes))).to(features.device)
+    factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes), any_size=any_size)).to(
+        features.device
+    )
     weights, names = _simplices(features, torch.cat([factors[:d], factors.new_zeros(1)]))
     names += (batch.image * factors[d])[:, None]
     ordered, order = names.flatten().sort(stable=True)
@@ -149,7 +151,10 @@ def _filter(features: Tensor, batch: _Batch) -> _Filter:
     splat, sliced = matrices(torch.ones_like(features[0]))
     received = sliced @ _blur(splat @ torch.ones(points, 1, device=features.device), neighbours)
     norm = (received.squeeze(1) * alpha(d) + 1e-20).rsqrt()
-    return _Filter(matrices(norm)[0], matrices(norm * alpha(d))[1], neighbours)
+    ones = torch.ones_like(norm)
+    before = {"symmetric": norm, "before": norm * norm}.get(normalization, ones)
+    after = {"symmetric": norm, "after": norm * norm}.get(normalization, ones)
+    return _Filter(matrices(before)[0], matrices(after * alpha(d))[1], neighbours)
 
 
 def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from src.core.errors import InputError
+from .errors import CRFError
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # ImageNet, RGB in 0..1
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -53,13 +53,13 @@ LIMITS: dict[str, tuple[float, float]] = {  # beyond them, a mistyped number wou
 
 
 def check_parameters(values: Mapping[str, Any], where: str) -> None:
-    """Raise InputError unless each value may be the parameter of its name; `where` begins the names in messages."""
+    """Raise CRFError unless each value may be the parameter of its name; `where` begins the names in messages."""
     for name, value in values.items():
         low, high = LIMITS[name]
         is_number = isinstance(value, int if name == "iterations" else int | float) and not isinstance(value, bool)
         if not is_number or not low <= value <= high:
             wanted = "a whole number" if name == "iterations" else "a number"
-            raise InputError(f"{where}.{name}={value}: must be {wanted} from {low:g} to {high:g}.")
+            raise CRFError(f"{where}.{name}={value}: must be {wanted} from {low:g} to {high:g}.")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from src.crf.engines import Engine
 from src.crf.model import DenseCRF, Image, readonly
 from src.models.inference import Inference
+from src.scoring.presets import crf_told
 from src.scoring.variants import Variant
 
 
@@ -106,7 +107,8 @@ class Labeller:
     def _collect(self) -> Iterator[Labelled]:
         batch, answers = self._running.popleft()
         started = time.perf_counter()
-        found = {inference: answer.result() for inference, answer in answers.items()}
+        with crf_told():
+            found = {inference: answer.result() for inference, answer in answers.items()}
         self.waited += time.perf_counter() - started
         for i, image in enumerate(batch):
             for inference, per_image in found.items():

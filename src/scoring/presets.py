@@ -1,5 +1,7 @@
 """CRF parameters by name or path, and variants with their presets written out. Imports no torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from src.core.compose import read_mapping
 from src.core.errors import InputError
 from src.core.names import CONF
 from src.core.values import check_config, check_mapping, check_path, check_text, choice, either, many, parts
+from src.crf.errors import CRFError
 from src.crf.model import GUIDANCES, CRFParameters
 
 FOLDER = CONF / "crf"
@@ -22,6 +25,15 @@ _TUNED = parts(  # what the code reads of a search's account of itself
     more=True,
 )
 _PRODUCT = parts({"crf": many(check_text, 1, 100), "guidance": many(check_text, 1, 100), "fusion": check_mapping})
+
+
+@contextmanager
+def crf_told() -> Iterator[None]:
+    """Turn what the dense CRF complains about into an InputError, which a command shows as a sentence."""
+    try:
+        yield
+    except CRFError as error:
+        raise InputError(str(error)) from error
 
 
 def parameters(preset: Any) -> CRFParameters:
@@ -37,7 +49,8 @@ def parameters(preset: Any) -> CRFParameters:
     if unknown := [str(key) for key in preset if key not in (*PARAMETERS, "name", *OPTIONAL)]:
         raise InputError(f"crf={name}: {', '.join(unknown)} is not part of a CRF preset.")
     check_config(preset.get("tuned"), either((None,), _TUNED), "crf.tuned")
-    return CRFParameters(**{key: preset[key] for key in PARAMETERS})
+    with crf_told():
+        return CRFParameters(**{key: preset[key] for key in PARAMETERS})
 
 
 def read(name: str) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import torch
 
 from src.core.errors import InputError
 from src.crf.engines import ENGINES
+from src.crf.errors import CRFError
+from src.crf.tests.conftest import model, scene
 from src.evaluation import build
 from src.runs.checks.commands import check_crf
 from tests.conftest import CPU, HANGS, config, environment
 from tests.conftest import warm_run as run
-from tests.crf.conftest import model, scene
 
 SCENES = [scene(24, 37, 5), scene(40, 20, 5, seed=1)]
 
@@ -107,7 +108,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_the_same_answers(scarce):
         for one, other in zip(image, expected, strict=True):
             np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
     infer.most = 0
-    with pytest.raises(InputError, match=r"single image of 24 x 37 px; crf\.engine=numba"):
+    with pytest.raises(CRFError, match=r"single image of 24 x 37 px; crf\.engine=numba"):
         engine.submit(probs, rgb, models).result()
     engine.close(cancel=True)
 
@@ -118,7 +119,7 @@ def test_an_image_that_does_not_fit_into_main_memory_is_a_sentence(monkeypatch):
 
     monkeypatch.setattr("src.crf.cpu.meanfield.infer", infer)
     engine = ENGINES["numba"]("cpu", 1)
-    with pytest.raises(InputError, match="single image of 3 x 4 px; run fewer jobs"):
+    with pytest.raises(CRFError, match="single image of 3 x 4 px; run fewer jobs"):
         engine.submit([torch.ones(1, 3, 4)], [np.zeros((3, 4, 3), np.uint8)], []).result()
 
 

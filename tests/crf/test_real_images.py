@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.crf import pydensecrf
+from src.crf import reference
 from src.crf.cpu import meanfield
 from src.crf.model import DenseCRF
 from src.scoring import presets
@@ -15,7 +15,7 @@ def test_labels_and_probabilities_are_those_of_the_reference(scenes, preset, ste
     crf = DenseCRF(presets.parameters(presets.read(preset) | {"label_floor": 0.0}), "raw")
     for name in list(scenes)[::step]:
         probs, rgb = scenes[name]()
-        (expected,), (found,) = pydensecrf.infer(probs, rgb, [crf]), meanfield.infer(probs, rgb, [crf])
+        (expected,), (found,) = reference.infer(probs, rgb, [crf]), meanfield.infer(probs, rgb, [crf])
         assert np.abs(found - expected).max() <= 1e-4, name
         second, first = np.sort(expected, axis=0)[-2:]
         assert (found.argmax(0) == expected.argmax(0))[first - second > 1e-4].all(), name

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from src.crf.cpu.cache import folder
+from .cache import folder
 
 WIDTHS = (8, 16, 32)  # of rows: the most labels that fit; VOC's 21 need 32, the labels of most images 8
 PATIENCE = 10.0  # seconds that a call waits; then it ends the process and uses what is compiled by then

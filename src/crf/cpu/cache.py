@@ -11,7 +11,8 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-SOURCES = ("simd", "jit", "lattice", "construction", "planes", "meanfield")
+SOURCES = tuple(f"cpu/{name}" for name in ("simd", "jit", "lattice", "construction", "planes", "meanfield"))
+SOURCES += ("terms/filtering",)
 HERE = Path(__file__).parent
 
 
@@ -30,10 +31,18 @@ def folder() -> Path | None:
 
 
 def _key() -> str:
-    """A hash of the sources, the versions and the processor."""
-    content = b"".join((HERE / f"{name}.py").read_bytes() for name in SOURCES)
+    """A hash of the sources, where they lie, the versions and the processor."""
+    content = b"".join((HERE.parent / f"{name}.py").read_bytes() for name in SOURCES)
     settings = [os.environ.get(f"NUMBA_{name}") for name in ("CPU_NAME", "CPU_FEATURES", "OPT", "LOOP_VECTORIZE")]
-    machine = (version("numba"), version("llvmlite"), sys.version, platform.machine(), _processor(), settings)
+    machine = (
+        str(HERE),
+        version("numba"),
+        version("llvmlite"),
+        sys.version,
+        platform.machine(),
+        _processor(),
+        settings,
+    )
     return hashlib.sha256(content + repr(machine).encode()).hexdigest()[:12]
 
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import numpy as np
 
-from src.crf.cpu.ahead import WIDTHS, mark
-from src.crf.cpu.cache import folder
-from src.crf.cpu.meanfield import infer
-from src.crf.model import CRFParameters, DenseCRF
+from ..model import CRFParameters, DenseCRF
+from .ahead import WIDTHS, mark
+from .cache import folder
+from .meanfield import infer
 
 
 def _fill() -> None:

@@ -1,4 +1,4 @@
-"""Construction of a permutohedral lattice on the CPU; `src.crf.permutohedral` explains the lattice.
+"""Construction of a permutohedral lattice on the CPU; `permutohedral` explains the lattice.
 
 Each band of points has its own table of vertices; the tables are joined afterwards.
 """
@@ -6,30 +6,34 @@ Each band of points has its own table of vertices; the tables are joined afterwa
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.lattice import CHUNKS, Lattice, normalise, spread
-from src.crf.cpu.simd import element, less, load, round_even, rows, store
-from src.crf.permutohedral import alpha, scales, strides
+from ..permutohedral import alpha, scales, strides
+from .jit import each, entry, inner
+from .lattice import CHUNKS, Lattice, normalise, spread
+from .simd import element, less, load, round_even, rows, store
 
 LANES = 16  # number of points whose simplices are found together
 LANE_ROW = rows(0, LANES).dtype
 
 
-def build(features: npt.NDArray[np.float32]) -> Lattice:
+def build(features: npt.NDArray[np.float32], *, origin: bool = False, any_size: bool = False) -> Lattice:
     """Lattice of a Gaussian filter of unit standard deviation.
 
     Args:
         features: (d, N) float32, in units of the standard deviations.
+        origin: whether the vertices around the origin exist, without a point there. So it is in the reference if N is
+            no multiple of four: it fills up its last group of points with zeros.
+        any_size: whether names of vertices may be hashed where there are too many to number.
 
     Raises:
-        InputError: the standard deviations are so small that the vertices cannot be named.
+        CRFError: the standard deviations are so small that the vertices cannot be named.
     """
     d, points = features.shape
+    given, points = points, points + origin
     blocks = rows(d * -(-points // LANES), LANES)
     padded = blocks.view(np.float32).reshape(d, -1)
-    padded[:, :points] = features
-    padded[:, points:] = 0
-    factors = strides(np.abs(features).max(axis=1).tolist())
+    padded[:, :given] = features
+    padded[:, given:] = 0
+    factors = strides(np.abs(features).max(axis=1).tolist(), any_size=any_size)
     factors[d] = 0  # the last coordinate follows from the others
     bands = np.linspace(0, points, _count_bands(points) + 1).astype(np.int64)
     weights = rows(points, d + 1)
@@ -40,7 +44,9 @@ def build(features: npt.NDArray[np.float32]) -> Lattice:
     _locate(blocks, np.array(scales(d), np.float32), factors, bands, numbers, slots, names, counts)
     band_slots = np.concatenate(([0], counts.cumsum()))
     vertex, neighbours, first, members = _connect(bands, band_slots, names, factors, slots)
-    norm = np.empty(points, np.float32)
+    weights, slots, bands[-1] = weights[:given], slots[:given], given
+    numbers = numbers[:given]
+    norm = np.empty(given, np.float32)
     lattice = Lattice(bands, weights, slots, band_slots, vertex, first, members, neighbours, norm)
     spare = rows(len(vertex), 1), rows(len(first), 1), rows(len(first), 1)
     scale = np.float32(alpha(d))

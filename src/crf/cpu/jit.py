@@ -5,7 +5,11 @@ such function, compiled once, serves all loops on the same threads: it gets the 
 it for each index. Only the few functions that Python calls get a Python wrapper and are kept on disk.
 """
 
-from collections.abc import Callable
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -13,11 +17,16 @@ from llvmlite import ir
 from numba import config, prange, types
 from numba.core import cgutils
 
-from src.crf.cpu.cache import folder
-from src.crf.cpu.simd import intrinsic
+from . import ahead
+from .cache import folder
+from .simd import intrinsic
 
 BYTES = ir.IntType(8).as_pointer()
 OF_A_BODY = (types.voidptr, types.intp)  # arguments of a loop body: the address of the other arguments, the index
+POINTS_PER_THREAD = 8192  # with fewer points, another thread costs more than it saves
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+_one_at_a_time = threading.Lock()  # a call uses all threads, and some threading layers of Numba cannot be shared
+_is_forked = False
 njit: Any = numba.njit  # its types do not know the options for wrappers
 
 inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -51,12 +60,33 @@ def _call(typing: Any, body: Any, arguments: Any, index: Any) -> Any:
     return types.void(types.intp, types.intp, types.intp), generate
 
 
+@intrinsic
+def _count_threads(typing: Any) -> Any:
+    """How many threads `alone` allows. Numba's own `get_num_threads` would keep its callers from being kept on disk."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(context.get_value_type(types.intp), [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "get_num_threads"), [])
+
+    return types.intp(), generate
+
+
 def _loop(body, arguments, count):
     for index in prange(count):
         _call(body, arguments, index)
 
 
 _over_indices = entry(_loop, parallel=True, no_cpython_wrapper=True)
+
+
+@inner
+def _drive(body, arguments, count):
+    """A single thread needs no others, and after a fork it must not ask for them: OpenMP would end the process."""
+    if _count_threads() == 1:
+        for index in range(count):
+            _call(body, arguments, index)
+    else:
+        _over_indices(body, arguments, count)
 
 
 @intrinsic
@@ -66,7 +96,7 @@ def each(typing: Any, count: Any, function: Any, arguments: Any) -> Any:
     `function` is a Numba function that returns nothing; `arguments` is a tuple.
     """
     called = typing.resolve_function_type(function, (types.intp, *arguments.types), {})
-    over = typing.resolve_value_type(_over_indices)
+    over = typing.resolve_value_type(_drive)
     driver = typing.resolve_function_type(over, (types.intp,) * 3, {})
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -91,3 +121,33 @@ def _body(context: Any, module: Any, function: Any, called: Any, arguments: Any)
     context.get_function(function, called)(builder, [index, *values])
     context.call_conv.return_value(builder, context.get_dummy_value())
     return body
+
+
+@contextmanager
+def alone(points: int, threads: int | None = None) -> Iterator[None]:
+    """While this lasts, no other thread runs compiled functions here, and they use so many threads at most.
+
+    A forked process has one: its parent's threads are gone, and OpenMP would end it, or wait for them for ever. The
+    number of threads that torch uses stays: Numba and torch share OpenMP, and Numba sets it for the calling thread.
+    """
+    torch: Any = sys.modules.get("torch")
+    with _one_at_a_time:
+        ahead.wait()
+        useful = 1 if _is_forked else -(-points // POINTS_PER_THREAD)
+        of_torch, of_numba = torch and torch.get_num_threads(), numba.get_num_threads()
+        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(of_numba)
+            if torch:
+                torch.set_num_threads(of_torch)
+
+
+def _after_fork() -> None:
+    global _is_forked, _one_at_a_time
+    _is_forked, _one_at_a_time = True, threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""A permutohedral lattice on the CPU, and the blur on it; `src.crf.cpu.construction` builds it.
+"""A permutohedral lattice on the CPU, and the blur on it; `construction` builds it.
 
 The points are cut into bands; the number of bands depends only on the number of points. Each band keeps the values of
 its vertices in its own rows, called slots. So bands need not wait for each other, and sums have the same order for any
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.simd import element, load, store
+from .jit import each, entry, inner
+from .simd import element, load, store
 
 CHUNKS = 64  # of vertices, in parallel loops
 

@@ -4,23 +4,15 @@ An iteration is one pass over the points, then a blur of each lattice. The pass 
 values into probabilities, and splats these while they are still in registers.
 """
 
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from src.crf.cpu import ahead
-from src.crf.cpu.construction import build
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.lattice import Lattice, blur, spread
-from src.crf.cpu.planes import clear, largest_of_each, transpose
-from src.crf.cpu.simd import element, exp, largest, load, muladd, rows, store, total, width_of
-from src.crf.model import (
+from ..model import (
     SMALLEST,
     DenseCRF,
     FloatArray,
@@ -30,11 +22,13 @@ from src.crf.model import (
     check_shapes,
     positions,
 )
-from src.crf.permutohedral import alpha
-
-POINTS_PER_THREAD = 8192  # with fewer points, another thread costs more than it saves
-MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-_ONE_AT_A_TIME = threading.Lock()  # a call uses all threads, and some threading layers of Numba cannot be shared
+from ..permutohedral import alpha
+from . import ahead
+from .construction import build
+from .jit import alone, each, entry, inner
+from .lattice import Lattice, blur, spread
+from .planes import clear, largest_of_each, transpose
+from .simd import element, exp, largest, load, muladd, rows, store, total, width_of
 
 
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
@@ -53,14 +47,11 @@ def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads:
 
     Raises:
         ValueError: the arrays do not fit each other, or `probs` are not probabilities.
-        InputError: standard deviations too small for a lattice.
+        CRFError: standard deviations too small for a lattice.
     """
     check_shapes(probs.shape, rgb)
     flat = np.ascontiguousarray(probs.reshape(len(probs), -1), dtype=np.float32)
-    with _ONE_AT_A_TIME:
-        ahead.wait()
-        useful = -(-flat.shape[1] // POINTS_PER_THREAD)
-        numba.set_num_threads(min(threads or MOST_THREADS, MOST_THREADS, useful))
+    with alone(flat.shape[1], threads):
         highest = _checked_highest(flat)
         return [found.reshape(probs.shape) for found in _run(flat, highest, rgb, models)]
 
@@ -107,8 +98,7 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
 
     def flow(lattice: Lattice, width: int) -> _Flow:
         if (key := (id(lattice), width)) not in flows:
-            slots, vertices = len(lattice.vertex), len(lattice.first)
-            flows[key] = _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+            flows[key] = _flow(lattice, width)
         return flows[key]
 
     for model in models:
@@ -133,6 +123,30 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
         found.append(result)
     return found
+
+
+def run_two(
+    unary: npt.NDArray[np.void],
+    lattices: tuple[Lattice, Lattice],
+    weights: tuple[float, float],
+    iterations: int,
+    labels: int,
+) -> FloatArray:
+    """Mean field of two terms with a weight and symmetric normalisation each, on rows of -U; gives (C, N)."""
+    width = unary.dtype.itemsize // 4
+    result, kept = np.empty((labels, len(unary)), np.float32), np.arange(labels)
+    own = [_flow(lattice, width) for lattice in lattices]
+    factors = [
+        np.float32(weight * alpha(lattice.slots.shape[1] - 1))
+        for weight, lattice in zip(weights, lattices, strict=True)
+    ]
+    _mean_field(iterations, unary, *lattices, *own, *factors, kept, result)
+    return result
+
+
+def _flow(lattice: Lattice, width: int) -> _Flow:
+    slots, vertices = len(lattice.vertex), len(lattice.first)
+    return _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
 
 
 def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.void]:

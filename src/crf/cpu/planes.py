@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from src.crf.cpu.jit import each, entry, inner
-from src.crf.cpu.simd import store
+from .jit import each, entry, inner
+from .simd import store
 
 
 @entry

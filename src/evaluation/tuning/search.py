@@ -185,7 +185,8 @@ class Search:
         models = tuple(DenseCRF(parameters, self.config.guidance) for parameters in settings)
 
         def predict(probs: torch.Tensor, rgb: Image) -> dict[tuple[int, str], torch.Tensor]:
-            answers = self.engine.submit([probs], [rgb], models).result()[0]
+            with presets.crf_told():
+                answers = self.engine.submit([probs], [rgb], models).result()[0]
             return {
                 (number, name): Variant(None, rule).labels(probs, after)
                 for number, after in enumerate(answers)

@@ -20,7 +20,7 @@ from src.core.values import (
     parts,
     shown,
 )
-from src.crf.pydensecrf import require
+from src.crf.reference import require
 from src.data.config import check_data, classes_of
 from src.data.files.lists import read_ids
 from src.data.sources.table import SOURCES, source_of
@@ -204,7 +204,8 @@ def check_crf(crf: DictConfig) -> None:
     """Raise InputError for wrong CRF parameters or an unknown engine."""
     check_config(crf, parts({"name": check_folder_name, "engine": choice(*ENGINES)}, more=True), "crf")
     if crf.engine == "pydensecrf":
-        require()
+        with presets.crf_told():
+            require()
     if (batch := crf.get("batch")) is not None:
         check_whole("crf.batch", batch, least=1, most=1024, why="or null")
     presets.parameters(crf)

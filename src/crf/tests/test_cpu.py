@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.core.errors import InputError
-from src.crf.cpu.meanfield import MOST_THREADS, infer
-from src.crf.model import GUIDANCES, bilateral_features, guide, positions
-from tests.crf.conftest import model, scene
+from ..cpu.meanfield import MOST_THREADS, infer
+from ..errors import CRFError
+from ..model import GUIDANCES, bilateral_features, guide, positions
+from .conftest import model, scene
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 few = settings(max_examples=25, deadline=None)
@@ -172,7 +172,7 @@ def test_any_memory_layout_will_do():
 
 
 def test_a_lattice_too_fine_to_name_is_refused():
-    with pytest.raises(InputError, match="too small for this image"):
+    with pytest.raises(CRFError, match="too small for this image"):
         infer(*scene(12, 20, 2), [model(bilateral_sigma_xy=0.01, bilateral_sigma_rgb=0.01)])
 
 

@@ -5,14 +5,14 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from src.core.errors import InputError
-from src.crf.model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
+from .errors import CRFError
+from .model import SMALLEST, DenseCRF, FloatArray, Image, bilateral_features, check_input, positions
 
 
 def require() -> None:
-    """Raise InputError if the module is not installed."""
+    """Raise CRFError if the module is not installed."""
     if _missing():
-        raise InputError(
+        raise CRFError(
             "crf.engine=pydensecrf: the module is not installed. `pip install pydensecrf2` installs it (needs a C++ "
             "compiler, and a Python before 3.13); or use crf.engine=auto, which gives the same labels."
         )

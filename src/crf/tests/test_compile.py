@@ -1,6 +1,7 @@
 """What is compiled, how often, and by whom: fresh processes with a cache of their own."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,21 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from src.crf.cpu import ahead, meanfield
-from src.crf.cpu.cache import SOURCES
-from tests.conftest import ROOT, environment
-from tests.crf.conftest import model, scene
+from ..cpu import ahead, meanfield
+from ..cpu.cache import SOURCES
+from .conftest import LIBRARY, ROOT, model, scene
 
 ENTRIES = """
 import importlib, json
 names = ("jit", "lattice", "construction", "planes", "meanfield")
-modules = [importlib.import_module(f"src.crf.cpu.{name}") for name in names]
+modules = [importlib.import_module(f"LIBRARY.cpu.{name}") for name in names]
 found = {key: value for module in modules for key, value in vars(module).items() if hasattr(value, "stats")}
 """
 COUNT = ENTRIES + "print(json.dumps({k: [len(d.signatures), len(d.stats.cache_misses)] for k, d in found.items()}))"
 IMAGES = """
-from src.crf.cpu import meanfield
-from tests.crf.conftest import model, scene
+from LIBRARY.cpu import meanfield
+from LIBRARY.tests.conftest import model, scene
 for labels in (5, 12, 21):
     meanfield.infer(*scene(24, 37, labels), [model()])
 """
@@ -32,7 +32,8 @@ for labels in (5, 12, 21):
 def run(program, cache):
     """What a fresh process prints."""
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment() | {"NUMBA_CACHE_DIR": str(cache)},
+        [sys.executable, "-c", program.replace("LIBRARY", LIBRARY)], cwd=ROOT,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -43,7 +44,7 @@ def run(program, cache):
 def filled(tmp_path_factory):
     """A cache that a background process has filled while a call waited for it, and what that call had to compile."""
     cache = tmp_path_factory.mktemp("cache")
-    start = "from src.crf.cpu import ahead\nahead.PATIENCE = 280\nahead.start()\nassert ahead._process\n"
+    start = "from LIBRARY.cpu import ahead\nahead.PATIENCE = 280\nahead.start()\nassert ahead._process\n"
     return cache, run(start + IMAGES + COUNT, cache)
 
 
@@ -56,7 +57,7 @@ def test_a_call_waits_for_the_process_that_compiles(filled):
 @pytest.mark.slow
 def test_a_filled_cache_leaves_nothing_to_compile(filled):
     cache, _ = filled
-    assert run("from src.crf.cpu import meanfield; print(meanfield.is_compiled())", cache) == "True"
+    assert run("from LIBRARY.cpu import meanfield; print(meanfield.is_compiled())", cache) == "True"
     counts = json.loads(run(IMAGES + COUNT, cache))
     assert all(compiled == 0 for _, compiled in counts.values())
 
@@ -72,9 +73,9 @@ def test_only_what_depends_on_the_number_of_labels_is_compiled_again(filled):
 @pytest.mark.slow
 def test_a_filled_cache_starts_nothing_and_imports_nothing(filled):
     cache, _ = filled
-    program = "import sys; from src.crf.cpu import ahead; ahead.start(); print(ahead._process, 'numpy' in sys.modules)"
+    program = "import sys; from LIBRARY.cpu import ahead; ahead.start(); print(ahead._process, 'numpy' in sys.modules)"
     assert run(program, cache) == "None False"
-    program = "import sys; import src.crf.cpu.meanfield; print('torch' in sys.modules)"
+    program = "import sys; import LIBRARY.cpu.meanfield; print('torch' in sys.modules)"
     assert run(program, cache) == "False"
 
 
@@ -121,7 +122,7 @@ def test_a_cache_that_cannot_be_written_does_no_harm(place, tmp_path, monkeypatc
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 def test_it_ends_with_its_parent(tmp_path):
     program = (
-        "import os; from src.crf.cpu import ahead; ahead.start(); print(ahead._process.pid, flush=True); os._exit(0)"
+        "import os; from LIBRARY.cpu import ahead; ahead.start(); print(ahead._process.pid, flush=True); os._exit(0)"
     )
     child = int(run(program, tmp_path))
     state = Path(f"/proc/{child}/stat")
@@ -132,6 +133,7 @@ def test_it_ends_with_its_parent(tmp_path):
 
 
 def test_the_folder_is_named_after_all_that_is_compiled():
-    compiled = re.compile(r"^(from|import) (numba|llvmlite|src\.crf\.cpu\.jit)\b", re.MULTILINE)
-    files = (ROOT / "src" / "crf" / "cpu").glob("*.py")
-    assert {path.stem for path in files if compiled.search(path.read_text())} == set(SOURCES)
+    compiled = re.compile(r"^(from|import) (numba|llvmlite|\.+(cpu\.)?jit)\b", re.MULTILINE)
+    library = Path(__file__).parents[1]
+    files = [path for path in library.rglob("*.py") if compiled.search(path.read_text(encoding="utf-8"))]
+    assert {path.relative_to(library).with_suffix("").as_posix() for path in files} == set(SOURCES)

@@ -1,9 +1,18 @@
 """Images, models and the reference for the tests of all back ends."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from src.crf.model import CRFParameters, DenseCRF
+from ..model import CRFParameters, DenseCRF
+
+LIBRARY = __name__.removesuffix(".tests.conftest")  # the name under which it is imported here
+ROOT = Path(__file__).parents[1 + len(LIBRARY.split("."))]  # the folder from which that name is found
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long")  # for tests of an installed package, which has no settings
 
 
 def model(guidance="raw", **changes):

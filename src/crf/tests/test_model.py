@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from src.core.errors import InputError
-from src.crf.model import GUIDANCES, CRFParameters, check_input, effective_sigma, guide, positions
+from ..errors import CRFError
+from ..model import GUIDANCES, CRFParameters, check_input, effective_sigma, guide, positions
 
 GOOD = {
     "iterations": 5, "spatial_sigma": 3, "spatial_weight": 3, "bilateral_sigma_xy": 40, "bilateral_sigma_rgb": 13,
@@ -62,5 +62,5 @@ def test_wrong_shapes_types_and_values_are_refused(probs, rgb):
     ],
 )  # fmt: skip
 def test_impossible_parameters_are_refused_by_name(name, value):
-    with pytest.raises(InputError, match=f"crf.{name}="):
+    with pytest.raises(CRFError, match=f"crf.{name}="):
         CRFParameters(**(GOOD | {name: value}))

@@ -1,0 +1,1 @@
+"""Dense CRFs of any pairwise terms: any features, normalisation and label compatibility."""
