@@ -39,7 +39,7 @@ def test_csv_gives_every_score_of_every_row(table):
     assert len(rows) == 2 * (2 + 4 + 21)
     first = next(row for row in rows if (row["row"], row["score"]) == ("focal", "miou"))
     assert float(first["low"]) < float(first["value"]) < float(first["high"])
-    assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_holm"]) < 0.05
+    assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_corrected"]) < 0.05
 
 
 def test_latex_escapes_what_latex_would_read(table):
@@ -213,7 +213,10 @@ def test_what_blocks_a_report_is_named(tmp_path, blocked):
         ],
         *[("resamples", number, "from 100 to 1000000|at most 1000000") for number in (1_000_001, 10**9)],
         *[("resamples", number, "must be a whole number") for number in ("abc", 1e9, 5, None, True)],
-        *[(key, ["a"], f"{key}=.*must be a") for key in ("title", "question", "baseline", "output", "insert", "records")],
+        *[
+            (key, ["a"], f"{key}=.*must be a")
+            for key in ("title", "question", "baseline", "output", "insert", "records")
+        ],
         *[("images", wrong, "must be worst:N") for wrong in ("worst", "worst:0", "worst:-1", "best:3", 50, True)],
         ("options", [], "nothing to report on"),
     ],
