@@ -48,6 +48,13 @@ class Cell:
         return seed if isinstance(seed, int) else 0
 
     @property
+    def training(self) -> str:
+        """What was trained, as text: equal for all scores of one network, whatever came after it."""
+        after = ("crf.", "variants.", "run", "checkpoint", "protocol")
+        asked = {key: value for key, value in self.content.items() if not key.startswith(after)}
+        return repr(sorted(asked.items())) if asked else self.label
+
+    @property
     def is_done(self) -> bool:
         """Whether there are scores."""
         return self.standing == "done"

@@ -10,12 +10,13 @@ from src.core.errors import InputError, printable
 from src.data.classes import Classes, differing_classes
 from src.reporting.collect import Cell
 from src.reporting.counts import Counts, read_counts
-from src.reporting.rows import Row, baseline_of, rows_of
-from src.reporting.statistics import Difference, Sample, bootstrap, difference, estimate, holm, verdict
+from src.reporting.rows import Row, baseline_of, label_of, rows_of
+from src.reporting.statistics import remarks
+from src.reporting.statistics.samples import Sample
+from src.reporting.statistics.verdicts import analyse, verdict
 from src.scoring.metrics import RADII, hits_and_unions
 
 TRIMAPS = tuple(f"trimap_miou_{radius}px" for radius in RADII)
-_FEW = 20  # images; with fewer, verdicts are wrong far more often than they claim
 WHOLE = ("miou", "pixel_accuracy", *TRIMAPS)
 """Names of the first scores of a row, in the order of its arrays; the IoU of each class follow."""
 
@@ -32,7 +33,7 @@ class Comparison:
         cells: all runs, done or not.
         facts: data, protocol, number of images and the like, for the reader.
         notes: sentences on the limits of the table.
-        resamples: number of resamples of the bootstrap.
+        resamples: how many ways to swap the rows' images were tried.
         counts: of each cell with scores, by its `id`.
         classes: those of all rows; None if nothing is done.
     """
@@ -55,10 +56,7 @@ class Comparison:
 
     def label(self, row: Row) -> str:
         """The text that distinguishes a row from the others."""
-        several_networks = len({one.network for one in self.rows}) > 1
-        several_variants = len({one.variant for one in self.rows}) > 1
-        parts = [row.network] if several_networks else []
-        return " / ".join([*parts, *([row.variant] if several_variants or not parts else [])])
+        return label_of(row, self.rows)
 
 
 def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | None, resamples: int) -> Comparison:
@@ -70,7 +68,7 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
         question: the question that it answers.
         baseline: label or variant of a row; a variant means, for each row, that variant of the same network. None: the
             first row.
-        resamples: how often the images are drawn again.
+        resamples: how many ways to swap the rows' images are tried.
 
     Raises:
         InputError: runs have different classes, the baseline is unknown, the seeds of a row have different images, runs
@@ -80,9 +78,9 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
     classes = _one_set_of_classes(cells, counts)
     rows = rows_of(cells, counts)
     first = baseline_of(rows, baseline, rows[0]) if rows else None
-    _measure(rows, counts, resamples, baseline)
+    said = _measure(rows, counts, resamples, baseline)
     facts = _facts([found.results for found in counts.values()])
-    notes = _notes(rows, cells, counts, facts)
+    notes = [*_notes(cells, counts, facts), *said]
     joined = {key: ", ".join(values) for key, values in facts.items()}
     return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes)
 
@@ -99,8 +97,8 @@ def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> 
     return counts[id(done[0])].classes if done else None
 
 
-def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> None:
-    """Fill in the statistics of the rows; rows that were scored on the same images share resamples."""
+def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> list[str]:
+    """Fill in the statistics of the rows, those of the same images together; returns what a reader must know."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.done:
@@ -115,24 +113,21 @@ def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baselin
                     folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
                     raise InputError(f"the seeds of one row were {words}: {folders}; leave out those with others.")
             groups.setdefault(images.pop(), []).append(row)
+    said = []
     for group in groups.values():
-        drawn = bootstrap([_sample(row, counts) for row in group], resamples=resamples)
-        of_row = {id(row): draws for row, draws in zip(group, drawn, strict=True)}
-        for row in group:
-            row.estimate = estimate(of_row[id(row)])
-        for row in group:
-            base = baseline_of(rows, baseline, row)
-            if base is not row and id(base) in of_row:
-                row.difference = difference(of_row[id(row)], of_row[id(base)])
-    compared = [row for row in rows if row.difference is not None]
-    for row, p in zip(compared, holm([_first(row.difference).p[0] for row in compared]), strict=True):
-        row.p = float(p)
-        row.verdict = verdict(float(_first(row.difference).value[0]), row.p)
-
-
-def _first(found: Difference | None) -> Difference:
-    assert found is not None
-    return found
+        samples = [_sample(row, counts) for row in group]
+        bases = [baseline_of(rows, baseline, row) for row in group]
+        places = [next((k for k, row in enumerate(group) if row is base), None) for base in bases]
+        analysis = analyse(samples, places, swaps=resamples)
+        for row, scores, change in zip(group, analysis.estimates, analysis.differences, strict=True):
+            row.estimate, row.difference = scores, change
+            row.verdict = "" if change is None else verdict(float(change.value[0]), row.p)
+        names = [label_of(row, rows) for row in group]
+        said += remarks.sentences(names, samples, analysis)
+        apart = [name for name, base, place in zip(names, bases, places, strict=True) if place is None and base.done]
+        if apart:
+            said.append(f"{remarks.listed(apart)}: scored on other images than the baseline, so not compared.")
+    return list(dict.fromkeys(said))
 
 
 def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
@@ -147,7 +142,7 @@ def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
         bands = near.transpose(0, 2, 1, 3).reshape(len(whole), 2, -1)
         stacked.append(np.concatenate([whole, pixels, bands], axis=2, dtype=np.float32)[found.order])
     both = np.stack(stacked)  # (S, N, 2, K)
-    return Sample(both[:, :, 0], both[:, :, 1], _means(classes), tuple(cell.seed for cell in row.done))
+    return Sample(both[:, :, 0], both[:, :, 1], _means(classes), tuple(cell.training for cell in row.done))
 
 
 def _means(classes: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
@@ -175,9 +170,7 @@ def _facts(done: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     return {key: sorted(values) for key, values in facts.items()}
 
 
-def _notes(
-    rows: list[Row], cells: Sequence[Cell], counts: Mapping[int, Counts], facts: Mapping[str, Sequence[str]]
-) -> list[str]:
+def _notes(cells: Sequence[Cell], counts: Mapping[int, Counts], facts: Mapping[str, Sequence[str]]) -> list[str]:
     notes = []
     for key in ("data", "protocol", "fingerprint of val"):
         if len(facts.get(key, ())) > 1:
@@ -191,20 +184,10 @@ def _notes(
             f"The rows ran on different machines or precisions ({'; '.join(differ)}), so they may differ in the last "
             "digits."
         )
-    images = min((len(found.ids) for found in counts.values()), default=0)
-    if 0 < images < _FEW:
-        notes.append(f"Only {images} images: too few for any interval or verdict.")
-    elif 0 < images < 100:
-        notes.append(
-            f"Only {images} images: the intervals of single rows are too narrow if classes have few images; the "
-            "intervals of differences are reliable."
-        )
     if any(cell.content.get("data.group") for cell in cells):
         notes.append(
-            "Images of one group are resampled one by one, as if they were independent: intervals are too narrow."
+            "Images of one group are swapped one by one, as if they were independent: intervals are too narrow."
         )
-    if any(len(row.done) == 1 for row in rows):
-        notes.append("One seed: the interval covers only the choice of images; training again would widen it.")
     for run in [cell.run for cell in cells if cell.is_done and cell.run is not None]:
         length = (run.read_ending() or {}).get("training", {})
         if str(length.get("stopped")).startswith("trainer.max_time"):

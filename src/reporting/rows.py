@@ -9,7 +9,8 @@ import numpy as np
 from src.core.errors import InputError
 from src.reporting.collect import Cell, labels
 from src.reporting.counts import Counts
-from src.reporting.statistics import Difference, Estimate
+from src.reporting.statistics.intervals import Estimate
+from src.reporting.statistics.verdicts import Difference
 
 _LISTED = 60  # names in a message
 
@@ -24,8 +25,7 @@ class Row:
         cells: one per seed, done or not.
         estimate: of the scores named in `Comparison.scores`; None if no cell is done.
         difference: to the baseline, of the same scores; None for the baseline, and if the baseline has other images.
-        p: p-value of the mIoU difference, corrected for the number of rows.
-        verdict: "better", "worse", "not separable", or empty.
+        verdict: on mIoU: "better", "worse", "not separable", or empty.
     """
 
     network: str
@@ -33,13 +33,25 @@ class Row:
     cells: list[Cell]
     estimate: Estimate | None = None
     difference: Difference | None = None
-    p: float = float("nan")
     verdict: str = ""
 
     @property
     def done(self) -> list[Cell]:
         """The cells with scores."""
         return [cell for cell in self.cells if cell.is_done]
+
+    @property
+    def p(self) -> float:
+        """P-value of the mIoU difference, corrected for the number of rows; NaN if there is none."""
+        return float("nan") if self.difference is None else float(self.difference.corrected[0])
+
+
+def label_of(row: Row, rows: Sequence[Row]) -> str:
+    """The text that distinguishes a row from the others of its table."""
+    several_networks = len({one.network for one in rows}) > 1
+    several_variants = len({one.variant for one in rows}) > 1
+    parts = [row.network] if several_networks else []
+    return " / ".join([*parts, *([row.variant] if several_variants or not parts else [])])
 
 
 def rows_of(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> list[Row]:

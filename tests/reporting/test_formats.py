@@ -39,7 +39,7 @@ def test_csv_gives_every_score_of_every_row(table):
     assert len(rows) == 2 * (2 + 4 + 21)
     first = next(row for row in rows if (row["row"], row["score"]) == ("focal", "miou"))
     assert float(first["low"]) < float(first["value"]) < float(first["high"])
-    assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_holm"]) < 0.05
+    assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_corrected"]) < 0.05
 
 
 def test_latex_escapes_what_latex_would_read(table):

@@ -100,19 +100,12 @@ def _facts(found: Trained, count: int, results: dict[str, Any]) -> dict[str, Any
     }
     for split, digest in facts.get("fingerprint", {}).items():
         rows[f"fingerprint of {split}"] = str(digest)[:12]
-    rows |= {f"cost: {key.replace('_', ' ')}": value for key, value in _costs(results).items()}
     machine = results.get("machine") or {}
     if machine:
         rows["scored on"] = f"{machine.get('device')}, precision {machine.get('precision')}"
     rows["versions"] = ", ".join(f"{key} {value}" for key, value in facts.get("versions", {}).items())
     rows["checkpoint"] = f"SHA-256 {facts['checkpoint'][:12]}"
     return rows
-
-
-def _costs(results: dict[str, Any]) -> dict[str, Any]:
-    """What training and scoring cost, if the run has recorded it."""
-    found = results.get("costs") or results.get("cost") or {}
-    return {str(key): value for key, value in found.items() if isinstance(value, int | float | str)}
 
 
 def _results(source: Source) -> dict[str, Any]:

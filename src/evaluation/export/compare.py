@@ -20,7 +20,8 @@ from src.data.transforms import ready
 from src.evaluation.task import ScoringTask
 from src.models.inference import PLAIN, probabilities
 from src.models.sources.onnx import OnnxNetwork
-from src.reporting.statistics import Difference, Sample, bootstrap, difference
+from src.reporting.statistics.samples import Sample
+from src.reporting.statistics.verdicts import Difference, analyse
 from src.scoring.confusion import confusion_matrix
 from src.scoring.metrics import hits_and_unions, margins, scores_of
 
@@ -67,12 +68,13 @@ class Agreement:
     def cost(self, resamples: int) -> Difference:
         """MIoU of the exported network minus ours, paired by image, with its 95 % interval."""
         samples = []
-        for found in self.margins:
-            counts = hits_and_unions(np.stack(found)).astype(np.float32)[None]  # (1, N, 2, C)
+        for margin in self.margins:
+            counts = hits_and_unions(np.stack(margin)).astype(np.float32)[None]  # (1, N, 2, C)
             means = np.ones((counts.shape[-1], 1), dtype=np.bool_)
-            samples.append(Sample(counts[:, :, 0], counts[:, :, 1], means, (0,)))
-        first, second = bootstrap(samples, resamples=resamples)
-        return difference(first, second)
+            samples.append(Sample(counts[:, :, 0], counts[:, :, 1], means, ("network",)))
+        (found, _) = analyse(samples, [1, None], swaps=resamples).differences
+        assert found is not None
+        return found
 
 
 def on_images(

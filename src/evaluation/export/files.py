@@ -1,5 +1,6 @@
 """The ONNX files of an export, each with a YAML file beside it; a file is kept only with its score."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,14 @@ def _write_int8(
         agreed = on_images(network, found.task, data, data.ids("val"), console)
         cost = agreed.cost(config.resamples)
         value, low, high = (100 * float(one[0]) for one in (cost.value, cost.low, cost.high))
-        costs = {"points": value, "low": low, "high": high, "resamples": config.resamples}
+        known = math.isfinite(low)  # not of a handful of images
+        ends = {"low": low, "high": high} if known else {}
+        costs = {"points": value, **ends, "resamples": config.resamples}
         score = _score(agreed) | {"cost": costs, "calibration_images": len(calibration)}
         _describe(path, temporary, settled, found, score)
+        between = f"[{low:+.2f}, {high:+.2f}]" if known else "(too few images for an interval)"
         console.print(
-            f"int8        mIoU {100 * agreed.miou[0]:.4f} %: {value:+.2f} points [{low:+.2f}, {high:+.2f}]; equal "
+            f"int8        mIoU {100 * agreed.miou[0]:.4f} %: {value:+.2f} points {between}; equal "
             f"labels {100 * agreed.equal:.2f} %; {agreed.milliseconds[0]:.1f} ms per image; "
             f"{in_bytes(temporary.stat().st_size)} instead of {in_bytes(source.stat().st_size)}",
             highlight=False, soft_wrap=True,

@@ -15,7 +15,9 @@ from rich.text import Text
 from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
 from src.reporting.output import costs
 from src.reporting.rows import Row
-from src.reporting.statistics import Difference, Estimate
+from src.reporting.statistics.intervals import Estimate
+from src.reporting.statistics.remarks import listed
+from src.reporting.statistics.verdicts import Difference, verdict
 from src.scoring.metrics import RADII
 
 _STYLES = {"better": "green", "worse": "red"}
@@ -27,10 +29,12 @@ def percent(value: float, digits: int = 2) -> str:
 
 
 def interval(found: Estimate | Difference, score: int, *, sign: bool = False) -> str:
-    """Value and 95 % interval of a score in per cent, such as "73.26 [70.10, 75.93]"."""
+    """Value and 95 % interval of a score in per cent, such as "73.26 [70.10, 75.93]"; without one, the value alone."""
     form = "{:+.2f}" if sign else "{:.2f}"
     value, low, high = (100 * float(array[score]) for array in (found.value, found.low, found.high))
-    return "–" if math.isnan(value) else f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
+    if math.isnan(value) or math.isnan(low):
+        return "–" if math.isnan(value) else form.format(value)
+    return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
 
 
 def p_value(p: float) -> str:
@@ -62,7 +66,7 @@ def columns(table: Comparison, row: Row) -> list[str]:
 
 
 HEADINGS = (
-    *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p (Holm)", "verdict", "pixel accuracy %"),
+    *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p", "verdict", "pixel accuracy %"),
     *(f"{radius} px" for radius in RADII),
     *(cost.heading for cost in costs.COSTS),
 )
@@ -140,12 +144,15 @@ def caption(table: Comparison) -> str:
     """A short text that explains the numbers."""
     facts = table.facts
     baseline = table.label(table.baseline) if table.baseline is not None else "none"
+    done = [row.difference for row in table.rows if row.difference is not None]
+    seeds = any(found.with_seeds for found in done)
+    asked = "other images of this kind and other seeds" if seeds else "other images of this kind, for these networks"
     return (
         f"{facts.get('images', '0')} images of {facts.get('data', 'no data')}, protocol {facts.get('protocol', '-')}. "
-        f"Brackets hold 95 % intervals from {table.resamples:,} resamples of the images; with several seeds, they "
-        f"include the spread of the seeds. Differences of mIoU are to the baseline ({baseline}), paired by image. p is "
-        f"corrected for the number of rows (Holm). A row is better or worse if p < 0.05; this is stricter than an "
-        f"interval without 0. Columns in px: {_TRIMAP_NOTE}."
+        f"Brackets hold 95 % intervals: what {asked} would give. Differences of mIoU are to the baseline ({baseline}), "
+        f"image by image; p says how often chance alone would give one as large in any of the rows "
+        f"({table.resamples:,} swaps of images{', and errors of seeds' if seeds else ''}). A row is better or worse if "
+        f"p < 0.05, which is where the interval of its difference is without 0. Columns in px: {_TRIMAP_NOTE}."
     )
 
 
@@ -159,7 +166,7 @@ def csv_text(table: Comparison) -> str:
     writer.writerow(
         [
             *("row", "network", "variant", "score", "seeds", "value", "low", "high", "sd_seeds"),
-            *("difference", "difference_low", "difference_high", "p", "p_holm", "verdict"),
+            *("difference", "difference_low", "difference_high", "p", "p_corrected", "verdict"),
         ]
     )
     for row in table.rows:
@@ -181,12 +188,13 @@ def _numbers(row: Row, score: int) -> list[str]:
     if row.estimate is None:
         return ["" for _ in range(10)]
     found: list[float] = [float(getattr(row.estimate, key)[score]) for key in ("value", "low", "high", "seeds_sd")]
-    if row.difference is None:
-        found += [math.nan] * 4
+    change = row.difference
+    if change is None:
+        found += [math.nan] * 5
     else:
-        found += [float(getattr(row.difference, key)[score]) for key in ("value", "low", "high", "p")]
-    of_row = [row.p, row.verdict] if score == 0 else [math.nan, ""]
-    return ["" if isinstance(v, float) and math.isnan(v) else str(v) for v in [*found, *of_row]]
+        found += [float(getattr(change, key)[score]) for key in ("value", "low", "high", "p", "corrected")]
+    decided = "" if math.isnan(found[-1]) else verdict(found[4], found[-1])
+    return [*("" if math.isnan(value) else str(value) for value in found), decided]
 
 
 def latex(table: Comparison) -> str:
@@ -231,10 +239,5 @@ def summary(table: Comparison) -> list[str]:
             found = [f"{len(found)} rows"]
         if found:
             plural = len(found) > 1 or found[0].endswith(" rows")
-            sentences.append(f"{_listed(found)} {'are' if plural else 'is'} {words} {base}.")
+            sentences.append(f"{listed(found)} {'are' if plural else 'is'} {words} {base}.")
     return sentences
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    listed = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
-    return listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + " and " + listed[-1]

@@ -57,7 +57,7 @@ def _values(table: Comparison) -> tuple[list[str | int], list[list[Any]]]:
         change = row.difference
         numbers += [math.nan] * 3 if change is None else [float(x[0]) for x in (change.value, change.low, change.high)]
         rows.append([table.label(row), len(row.done), *numbers, row.p, row.verdict])
-    return [*columns, "p_holm", "verdict"], rows
+    return [*columns, "p_corrected", "verdict"], rows
 
 
 def view_of(table: Comparison) -> dict[str, Any]:

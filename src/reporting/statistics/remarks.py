@@ -1,0 +1,55 @@
+"""What a reader must know about the statistics of a table, in sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.reporting.statistics.intervals import FEWEST
+from src.reporting.statistics.samples import Sample
+from src.reporting.statistics.verdicts import Analysis
+
+LEVEL = 0.05
+
+
+def sentences(labels: Sequence[str], rows: Sequence[Sample], found: Analysis) -> list[str]:
+    """Sentences on rows of the same images; `labels` are their names."""
+    said = []
+    images = rows[0].images
+    compared = [(label, row, one) for label, row, one in zip(labels, rows, found.differences, strict=True) if one]
+    # The smallest p of all ways to swap: as they are, and with both rows exchanged.
+    if compared and 2 ** (1 - images) >= LEVEL:
+        said.append(
+            f"Only {images} image{'s' if images > 1 else ''}: no verdict is possible. A difference on every image has "
+            f"p = {2 ** (1 - images):.2g}."
+        )
+    alone = [label for label, one in zip(labels, found.estimates, strict=True) if np.isnan(one.low[0])]
+    if alone:
+        why = f"fewer than {FEWEST} images" if images < FEWEST else "on average, a class is in fewer than two images"
+        whose = "single rows" if len(alone) == len(labels) else listed(alone)
+        said.append(f"No interval for the mIoU of {whose}: {why}.")
+    if any(not one.with_seeds for _, _, one in compared):
+        said.append(
+            "One seed: verdicts and intervals ask whether this network is better than that one on other images of this "
+            "kind. Training again may turn them."
+        )
+    elif any(len(row.trainings) == 1 for row in rows) and not compared:
+        said.append("One seed: intervals hold the choice of images; training again would widen them.")
+    borrowed = [label for label, row, one in compared if one.with_seeds and len(row.trainings) == 1]
+    if borrowed:
+        has = "have" if len(borrowed) > 1 else "has"
+        said.append(f"{listed(borrowed)} {has} one seed: the spread of seeds is taken from the other rows.")
+    fewer = [f"{label} ({one.trainings})" for label, row, one in compared if one.trainings < len(row.trainings)]
+    if fewer:
+        said.append(f"Compared on the seeds that they share with the baseline, not on all: {listed(fewer)}.")
+    if not found.is_pooled:
+        said.append(
+            "The spreads of seeds of the rows differ too much to be pooled (Bartlett's test at 5 %): each row has its "
+            "own, and a row of one seed the largest."
+        )
+    return said
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """The names with commas and an "and"; beyond `most`, only how many more there are."""
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]

@@ -1,0 +1,87 @@
+"""The counts behind the scores of a row, and the scores that sums of counts give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The counts behind the scores of one row.
+
+    A data-set score is a mean of ratios of sums over images: the IoU of a class is hits over union.
+
+    Attributes:
+        numerator: (S, N, K) of S trainings, N images and K ratios.
+        denominator: (S, N, K).
+        means: (K, G) bool; score g is the mean of its ratios whose denominator, summed over all images, is not 0.
+        trainings: names of the S trainings. Rows that share a name come from the same network, with other variants.
+    """
+
+    numerator: npt.NDArray[np.float32]
+    denominator: npt.NDArray[np.float32]
+    means: npt.NDArray[np.bool_]
+    trainings: tuple[str, ...]
+
+    @property
+    def images(self) -> int:
+        """N."""
+        return int(self.numerator.shape[1])
+
+    @cached_property
+    def point(self) -> Array:
+        """(S, G) scores of each training."""
+        return scores(self.numerator.sum(1, dtype=np.float64), self.denominator.sum(1, dtype=np.float64), self.means)
+
+    @cached_property
+    def value(self) -> Array:
+        """(G,) mean over the trainings."""
+        return np.asarray(self.point.mean(0))
+
+    @cached_property
+    def deviations(self) -> Array:
+        """(S, G) of the trainings from their mean."""
+        return self.point - self.value
+
+    @cached_property
+    def influences(self) -> Array:
+        """(S, N, G): what an image adds to the score of a training, to first order, beside what it adds on average.
+
+        The average is over the trainings; the sum over images is nearly the training's deviation.
+        """
+        hits, unions = self.mean_counts()
+        total = unions.sum(0)
+        size = np.where(total > 0, total, 1)
+        weight = self.means * (total > 0)[:, None]
+        weight = weight / np.maximum(weight.sum(0), 1) / size[:, None]
+        ratio = hits.sum(0) / size
+        found = self.numerator @ weight - self.denominator @ (weight * ratio[:, None])
+        return np.asarray(found - found.mean(0))
+
+    def mean_counts(self) -> npt.NDArray[np.float64]:
+        """(2, N, K) numerator and denominator, averaged over the trainings."""
+        return np.stack([self.numerator.mean(0, dtype=np.float64), self.denominator.mean(0, dtype=np.float64)])
+
+    def of(self, trainings: Sequence[str]) -> "Sample":
+        """The same for some of the trainings, in the given order."""
+        if tuple(trainings) == self.trainings:
+            return self
+        places = [self.trainings.index(name) for name in trainings]
+        return Sample(self.numerator[places], self.denominator[places], self.means, tuple(trainings))
+
+
+def scores(hits: Array, unions: Array, means: npt.NDArray[np.bool_], least: Array | float = 0.0) -> Array:
+    """(..., G) means of ratios (..., K); a ratio of 0 to 0 is left out, and NaN is the mean of none.
+
+    Unions up to `least` are 0 but for rounding.
+    """
+    present = unions > least
+    ratios = np.divide(hits, unions, out=np.zeros(hits.shape), where=present)
+    member = means.astype(np.float64)
+    size = present.astype(np.float64) @ member
+    return np.asarray(np.divide(ratios @ member, size, out=np.full(size.shape, np.nan), where=size > 0))
