@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from src.runs.checks.loss import check_loss
 from src.runs.checks.network import check_parts, check_weights
 from src.runs.checks.recipe import check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, PREDICT, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.schema import CHECK, EVALUATE, PAGE, PREDICT, REPORT, TRAIN, TUNE, worst_count
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
@@ -132,6 +133,23 @@ def check_predict(config: DictConfig) -> None:
     check_trainer(config.trainer)
     check_crf(config.crf)
     check_variants(config.variants, 0)  # whether the run's classes have a background, its checkpoint says
+
+
+def check_page(config: DictConfig) -> None:
+    """Raise InputError for a page that cannot be shown."""
+    check_config(config, PAGE)
+    _source(config)
+    if config.beside is not None and not Path(config.beside).is_dir():
+        raise InputError(f"beside={config.beside}: is no run folder.")
+    if find_spec("gradio") is None:
+        raise InputError(
+            "src.page: Gradio is not installed; `pip install --constraint constraints.txt gradio` does it."
+        )
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError("trainer.devices: the page runs in one process; leave it out.")
+    check_trainer(config.trainer)
+    check_crf(config.crf)
+    _check_named_data(config)
 
 
 def check_report(config: DictConfig) -> None:
