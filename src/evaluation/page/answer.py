@@ -23,7 +23,7 @@ from src.scoring.confusion import confusion_matrix
 from src.scoring.metrics import image_miou, margins
 from src.scoring.variants import Variant
 
-_KEPT = 4  # images whose probabilities are kept: about 100 MB each for a million px and 21 classes
+_KEPT = 2**29  # bytes of probabilities that are kept: six images of a million px for 21 classes
 
 
 class Answers:
@@ -73,9 +73,9 @@ class Answers:
 
     def _look(self, picture: Picture) -> list[Seen]:
         if picture not in self._seen:
-            while len(self._seen) >= _KEPT:
-                self._seen.popitem(last=False)
             self._seen[picture] = [network.predictor.look(picture.rgb) for network in self.networks]
+            while len(self._seen) > 1 and sum(map(_size, self._seen.values())) > _KEPT:
+                self._seen.popitem(last=False)
         self._seen.move_to_end(picture)
         return self._seen[picture]
 
@@ -88,6 +88,10 @@ class Answers:
             panel = {"title": name, "map": _map_uri(labels), "file": _uri(as_png(label_picture(labels, classes)))}
             panels.append({**panel, "miou": None if truth is None else _own_miou(labels, truth, len(classes))})
         return {"name": network.name, "classes": _plain(classes), "scored": truth is not None, "panels": panels}
+
+
+def _size(seen: Sequence[Seen]) -> int:
+    return sum(probs.nbytes for one in seen for probs in one.probs.values())
 
 
 def _plain(classes: Classes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from src.core.errors import InputError
@@ -14,6 +14,7 @@ from src.scoring.variants import Variant
 
 ALONE = "none"  # no fusion rule: the CRF's own labels
 OWN = "of the run"
+BY_HAND = "set by hand"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Slider:
     Attributes:
         name: of a parameter of the CRF, or of a fusion rule's option.
         label: on the page.
+        info: what it is, in a few words.
         low: the smallest value.
         high: the largest one; with more, or less, an answer would take much longer than a second.
         step: between values.
@@ -30,23 +32,24 @@ class Slider:
 
     name: str
     label: str
+    info: str
     low: float
     high: float
     step: float
 
 
 CRF = (
-    Slider("iterations", "iterations", 0, 20, 1),
-    Slider("bilateral_weight", "colour kernel: weight", 0, 30, 0.1),
-    Slider("bilateral_sigma_xy", "colour kernel: sigma of positions, px", 5, 200, 1),
-    Slider("bilateral_sigma_rgb", "colour kernel: sigma of colours, 0..255", 1, 100, 0.5),
-    Slider("spatial_weight", "position kernel: weight", 0, 30, 0.1),
-    Slider("spatial_sigma", "position kernel: sigma, px", 0.5, 20, 0.5),
-    Slider("label_floor", "classes below this probability are skipped", 0, 0.5, 0.01),
+    Slider("iterations", "iterations", "of mean field", 0, 20, 1),
+    Slider("bilateral_weight", "bilateral weight", "of the kernel over positions and colours", 0, 30, 0.1),
+    Slider("bilateral_sigma_xy", "bilateral sigma xy", "its standard deviation of positions, px", 5, 200, 1.0),
+    Slider("bilateral_sigma_rgb", "bilateral sigma rgb", "its standard deviation of colours, of 255", 1, 100, 0.5),
+    Slider("spatial_weight", "spatial weight", "of the kernel over positions alone", 0, 30, 0.1),
+    Slider("spatial_sigma", "spatial sigma", "its standard deviation, px", 0.5, 20, 0.5),
+    Slider("label_floor", "label floor", "classes that are nowhere as probable are skipped", 0, 0.5, 0.01),
 )
 FUSION = (
-    Slider("weight", "mean: share of the CRF", 0, 1, 0.05),
-    Slider("radius", "boundary: distance, px", 1, 50, 1),
+    Slider("weight", "weight", "the CRF's share of the mean", 0, 1, 0.05),
+    Slider("radius", "radius", "around the network's edges, px", 1, 50, 1),
 )
 _STARTS = {"weight": 0.5, "radius": 5}
 
@@ -77,7 +80,7 @@ class Controls:
         """The slider with room for the value of every preset."""
         values = [getattr(one, slider.name) for one in self.presets.values()]
         low, high = min(slider.low, *values), max(slider.high, *values)
-        return Slider(slider.name, slider.label, low, high, slider.step)
+        return replace(slider, low=low, high=high)
 
     def start(self) -> dict[str, Any]:
         """The values of a fresh page."""
@@ -121,7 +124,7 @@ class Controls:
         """The value of a slider; on the step of a preset's value, it is the preset's, which need not lie on a step."""
         number = _within(slider, value)
         nearest = min((getattr(one, slider.name) for one in self.presets.values()), key=lambda own: abs(own - number))
-        found: float = nearest if abs(nearest - number) < slider.step / 2 else number
+        found: float = nearest if abs(nearest - number) <= slider.step / 2 else number
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import gradio as gr
 
 from src.core.errors import InputError
 from src.evaluation.page.answer import Answers
-from src.evaluation.page.controls import FUSION, OWN, Controls, Slider
+from src.evaluation.page.controls import BY_HAND, FUSION, OWN, Controls, Slider
 from src.evaluation.page.examples import Examples
 from src.evaluation.page.upload import Picture
 
@@ -60,7 +61,8 @@ def layout(
         return picture, show(picture, values)
 
     def preset(name: str, picture: Picture | None, *values: Any) -> list[Any]:
-        chosen = {**dict(zip(names, values, strict=True)), **controls.of_preset(name)}
+        own = {} if name == BY_HAND else controls.of_preset(name)
+        chosen = {**dict(zip(names, values, strict=True)), **own}
         return [*(chosen[slider.name] for slider in controls.sliders), show(picture, [*chosen.values()])]
 
     def options(rule: str) -> list[Any]:
@@ -70,7 +72,7 @@ def layout(
     with gr.Blocks(title="SegLab", analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
         picture = gr.State(None, delete_callback=answers.forget)
         with gr.Row():
-            drop = gr.File(label="a picture", show_label=False, height=140, scale=1, min_width=260)
+            drop = gr.File(label="a picture", show_label=False, height=140, scale=1, min_width=260, elem_id="drop")
             if examples is not None:
                 with gr.Column(scale=3, min_width=260):
                     thumbnails = gr.HTML(
@@ -84,7 +86,7 @@ def layout(
             js_on_load=(HERE / "view.js").read_text(encoding="utf-8"),
         )
         with gr.Row():
-            chosen = gr.Dropdown([*controls.presets], value=OWN, label="CRF parameters", min_width=200)
+            chosen = gr.Dropdown([*controls.presets, BY_HAND], value=OWN, label="CRF parameters", min_width=200)
             guidance = gr.Dropdown(
                 [*controls.guidances], value=start["guidance"], label="guidance image", min_width=200
             )
@@ -102,6 +104,8 @@ def layout(
             thumbnails.pick(pick, [picture, *inputs], [picture, view], **_QUIET)
         chosen.input(preset, [chosen, picture, *inputs], [*sliders, view], **_QUIET)
         fusion.input(options, fusion, extra, api_visibility="private", queue=False)
+        by_hand = f"() => {json.dumps(BY_HAND)}"
+        gr.on([one.input for one in sliders], None, None, chosen, js=by_hand, api_visibility="private")
         moved = [one.input for one in inputs]
         gr.on(
             moved, lambda picture, *values: show(picture, values), [picture, *inputs], view,
@@ -118,6 +122,8 @@ def _slider(slider: Slider, start: dict[str, Any], *, visible: bool = True) -> g
         start[slider.name],
         step=slider.step,
         label=slider.label,
+        info=slider.info,
+        buttons=[],
         visible=visible,
         min_width=200,
     )

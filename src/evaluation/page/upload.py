@@ -10,7 +10,7 @@ from PIL import Image
 
 from src.core.errors import InputError, printable
 from src.data.classes import Labels, Pixels
-from src.data.files.decoding import opened, read_bytes
+from src.data.files.decoding import FileInputError, opened, read_bytes
 from src.data.files.photos import photo_of
 
 SHORTEST = 8  # px of a side; in less there is nothing to see
@@ -49,6 +49,14 @@ def read_upload(path: Path, *, limit: int, pixels: int, white: int | None) -> Pi
         InputError: the file is too long, or no image, or damaged, or of an impossible size.
     """
     name = printable(path.name)[-100:]
+    try:
+        return _read(path, name, limit=limit, pixels=pixels, white=white)
+    except FileInputError as error:  # its way out is for a file of a data set
+        what = str(error).rpartition("; ")[0] or str(error)
+        raise InputError(f"{what}; take another picture, as JPEG or as PNG with 8 bits.") from error
+
+
+def _read(path: Path, name: str, *, limit: int, pixels: int, white: int | None) -> Picture:
     data = read_bytes(path, limit=limit)
     with opened(data, Path(name)) as image:  # the header alone
         width, height = image.size

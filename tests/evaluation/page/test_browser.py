@@ -106,6 +106,7 @@ def test_an_example_a_slider_the_differences_and_a_phone(page, browser):
     files = "return [...document.querySelectorAll('.answer a.file')].map((one) => one.href)"
     before = browser.execute_script(files)
     shown(browser, lambda: browser.execute_script(slide))
+    assert "network kept" in browser.execute_script("return document.querySelector('.time').textContent")
     after = browser.execute_script(files)
     assert after[0] == after[1] == before[0] != before[1]  # without an iteration the CRF is the network
 

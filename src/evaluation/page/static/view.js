@@ -183,7 +183,8 @@ async function draw() {
     if (k > 0 && !truth) add(row, value.name);
     for (const panel of one.panels) {
       const labels = await pixels(panel.map, value.width, value.height);
-      const rest = panel.miou === null ? "" : `own mIoU ${(100 * panel.miou).toFixed(1)} %`;
+      const other = truth && !one.scored ? "no score: other classes than the truth" : "";
+      const rest = panel.miou === null ? other : `own mIoU ${(100 * panel.miou).toFixed(1)} %`;
       const made = add(row, panel.title === "crf" ? "CRF" : panel.title, labels, one.classes, { rest, scored: one.scored });
       const link = make("a", "file", "PNG");
       link.href = panel.file;
@@ -191,8 +192,7 @@ async function draw() {
       link.title = "a PNG of the labels, as src.predict writes it";
       made.head.append(link);
     }
-    if (value.rows.length > 1) rows.push(make("h4", "", one.name));
-    rows.push(row);
+    rows.push(make("h4", "", one.name), row);
   }
   if (mine !== state.drawing) return; // a later answer is here already
   state.chosen = null;
