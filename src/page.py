@@ -37,7 +37,7 @@ def main(config: DictConfig) -> None:
             Controls([network.crf for network in networks], backgrounds),
             examples,
             port=config.port,
-            upload=config.upload * 10**6,
+            upload=config.upload * 2**20,
             pixels=config.pixels,
             white=white_of(config, first.settled),
             console=console,

@@ -35,6 +35,10 @@ def fetched(request):
     except urllib.error.HTTPError as error:
         error.close()
         raise RefusedError(error.code) from None
+    except urllib.error.URLError as error:  # the server has closed the connection instead of reading what is too long
+        if not isinstance(error.reason, ConnectionError):
+            raise
+        raise RefusedError(413) from None
 
 
 class Visitor:

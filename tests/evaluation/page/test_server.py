@@ -127,7 +127,7 @@ def test_a_longer_file_is_refused_before_it_is_read(visitor):
         visitor.upload(b"\0" * 1_200_000)
     assert refused.value.args[0] == 413
     with pytest.raises(RefusedError) as refused:  # between the limit and what a request may have around it
-        visitor.upload(b"\0" * 1_040_000)
+        visitor.upload(b"\0" * 1_060_000)
     assert refused.value.args[0] == 413
 
 
