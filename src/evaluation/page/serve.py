@@ -85,8 +85,10 @@ def serve(
                 css=CSS,
                 app_kwargs={"middleware": [Middleware(partial(Guard, upload=upload))]},
             )
-        except OSError as error:
-            raise InputError(f"port={port}: cannot be used ({error}); leave it out, and a free one is taken.") from None
+        except OSError:
+            if port is None:
+                raise InputError("no port from 7860 to 7959 is free; give another with port=NUMBER.") from None
+            raise InputError(f"port={port}: is not free; leave it out, and a free one is taken.") from None
         try:
             console.print(printable(f"page        {address}"), soft_wrap=True)
             console.print("Ctrl-C ends it")
