@@ -131,8 +131,8 @@ bench-classes: setup ## measure what scoring an image costs for 21 and for 150 c
 bench-report: setup ## measure how long a report takes on counts of all of VOC2012 val
 	$(RUN) -m benchmarks.report $(ARGS)
 
-test-slow: setup ## tests that take minutes: submitit's local executor and a local Ray (installs both), two processes on images
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray]'
+test-slow: setup ## tests that take minutes: submitit's local executor and a local Ray, the page (installs all three), two processes on images
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[slurm,ray,page]'
 	$(RUN) -m pytest -m slow $(ARGS)
 
 clean: ## remove the environments and caches; data and runs stay

@@ -49,7 +49,7 @@ def test_every_choice_composes_and_builds(choice):
     assert "none" in settled.variants
 
 
-@pytest.mark.parametrize("root", ["train", "evaluate", "tune", "report", "check"])
+@pytest.mark.parametrize("root", ["train", "evaluate", "page", "tune", "report", "check"])
 def test_every_command_composes_and_each_of_its_keys_has_a_kind(root):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose(root)

@@ -25,12 +25,11 @@ from src.data.config import check_data, classes_of
 from src.data.files.lists import read_ids
 from src.data.sources.table import SOURCES, source_of
 from src.models.tables import BACKBONES, HEADS, LOSSES
-from src.runs import hub
 from src.runs.checks.network import check_parts, check_weights, need
 from src.runs.checks.recipe import check_loss, check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PREDICT, REPORT, TRAIN, TUNE, worst_count
-from src.runs.checks.source import check_source
+from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PAGE, PREDICT, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.source import check_format, check_source
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
 from src.scoring import presets
@@ -122,23 +121,22 @@ def check_export(config: DictConfig) -> None:
     """Raise InputError if the network cannot be exported as asked."""
     check_config(config, EXPORT)
     check_source(config)
-    if config.format == "folder":
-        need("format=folder", "safetensors")
-    else:
-        for module in ("onnx", "onnxscript", "onnxruntime"):
-            need("format=onnx", module)
-    if config.push is not None:
-        hub.check_address("push=", config.push, revision=False)
-        need("push=", "huggingface_hub")
-        if config.format != "folder":
-            raise InputError(f"push={config.push}: sends a folder; add format=folder.")
-    if config.int8 and config.format != "onnx":
-        raise InputError("int8=true: is for format=onnx.")
+    check_format(config)
     check_trainer(config.trainer)
-    if config.trainer.devices != 1 or config.trainer.nodes != 1 or config.trainer.accelerator != "cpu":
-        raise InputError(
-            "trainer: an export is compared on one CPU; leave trainer out, or only change trainer.workers."
-        )
+    _check_named_data(config)
+
+
+def check_page(config: DictConfig) -> None:
+    """Raise InputError for a page that cannot be shown."""
+    check_config(config, PAGE)
+    check_source(config)
+    if config.beside is not None and not Path(config.beside).is_dir():
+        raise InputError(f"beside={config.beside}: is no run folder.")
+    need("src.page", "gradio")
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError("trainer.devices: the page runs in one process; leave it out.")
+    check_trainer(config.trainer)
+    check_crf(config.crf)
     _check_named_data(config)
 
 

@@ -69,6 +69,7 @@ def _number_or_list(key: str, value: Any) -> None:
 
 PLUGINS = each(check_text)  # name as typed: start of the hash
 PATH = either((None,), check_path)
+WHITE = either((None,), whole(256, 65535))
 TRAIN = parts(
     {
         **dict.fromkeys(("loss", "data", "crf", "variants"), check_mapping),
@@ -89,16 +90,15 @@ TRAIN = parts(
     },
     {"table": check_mapping},
 )
-_NETWORK = {
+_LOADED = {
     "crf": check_mapping,
     "plugins": PLUGINS,
     "trainer": TRAINER,
     "run": PATH,
     "checkpoint": PATH,
-    "output": PATH,
-    "runs": check_path,
     "protocol": either((None,), choice(*PROTOCOLS)),
 }
+_NETWORK = {**_LOADED, "output": PATH, "runs": check_path}
 _SCORING = {**_NETWORK, **dict.fromkeys(("data", "recipe"), check_mapping), "logits": PATH}
 EVALUATE = parts(
     {
@@ -124,8 +124,20 @@ PREDICT = parts(
         "images": either((None,), _images),
         "variant": either((None,), check_text),
         "window": either((None, "auto"), whole(64, 8192)),
-        "white": either((None,), whole(256, 65535)),
+        "white": WHITE,
         "probabilities": check_flag,
+    }
+)
+PAGE = parts(
+    {
+        **_LOADED,
+        "data": check_mapping,
+        "beside": PATH,
+        "white": WHITE,
+        "examples": whole(0, 100),
+        "upload": whole(1, 1000),
+        "pixels": whole(10_000, 40_000_000),
+        "port": either((None,), whole(1, 65535)),
     }
 )
 

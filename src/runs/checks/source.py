@@ -31,3 +31,23 @@ def check_source(config: DictConfig) -> None:
     for word in HydraConfig.get().overrides.task if "recipe" in config else ():
         if re.match(r"[+~]*recipe\b", word):
             raise InputError(f"{word}: the recipe belongs to the training; for the protocol of scoring use protocol=.")
+
+
+def check_format(config: DictConfig) -> None:
+    """Raise InputError for an export that cannot be made, or whose packages are missing."""
+    if config.format == "folder":
+        need("format=folder", "safetensors")
+    else:
+        for module in ("onnx", "onnxscript", "onnxruntime"):
+            need("format=onnx", module)
+    if config.push is not None:
+        hub.check_address("push=", config.push, revision=False)
+        need("push=", "huggingface_hub")
+        if config.format != "folder":
+            raise InputError(f"push={config.push}: sends a folder; add format=folder.")
+    if config.int8 and config.format != "onnx":
+        raise InputError("int8=true: is for format=onnx.")
+    if config.trainer.devices != 1 or config.trainer.nodes != 1 or config.trainer.accelerator != "cpu":
+        raise InputError(
+            "trainer: an export is compared on one CPU; leave trainer out, or only change trainer.workers."
+        )
