@@ -10,11 +10,11 @@ import torch
 from src.core.errors import InputError
 from src.crf.engines import ENGINES
 from src.crf.errors import CRFError
-from src.crf.tests.conftest import model, scene
 from src.evaluation import build
 from src.runs.checks.commands import check_crf
 from tests.conftest import CPU, HANGS, config, environment
 from tests.conftest import warm_run as run
+from tests.crf.conftest import model, scene
 
 SCENES = [scene(24, 37, 5), scene(40, 20, 5, seed=1)]
 

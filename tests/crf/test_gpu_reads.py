@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from src.crf import gpu
-from src.crf.tests.conftest import model, scene
 from tests import fake_cuda
+from tests.crf.conftest import model, scene
 
 MIXED = [scene(24, 37, 6), scene(40, 20, 6, seed=1)]
 

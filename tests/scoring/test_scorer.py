@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 import torch
 
+from src.core.errors import InputError
+from src.crf.engines import ENGINES
 from src.models.inference import PLAIN
 from src.scoring import fusion
 from src.scoring.confusion import confusion_matrix
@@ -88,6 +90,16 @@ def test_matrices_are_those_of_each_image(scored):
     for matrix, (logits, _, target) in zip(scorer.matrices["none"], samples.values(), strict=True):
         assert (matrix == confusion_matrix(logits.argmax(0), target, CLASSES).numpy()).all()
     assert (scorer.matrices["crf"] == scorer.matrices["crf_again"]).all()
+
+
+def test_what_the_crf_complains_about_is_told_as_a_sentence():
+    """With such sigmas each pixel would be far from every other, with more vertices than numbers for them."""
+    fine = Variant(model(bilateral_sigma_xy=0.01, bilateral_sigma_rgb=0.01))
+    logits, rgb, target = made_sample(0)
+    scorer = VariantScorer({"crf": fine}, CLASSES, ENGINES["numba"]("cpu", 1))
+    with pytest.raises(InputError, match="too small for this image"), scorer:
+        scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
+        scorer.finish()
 
 
 def test_without_images_there_are_no_scores():

@@ -25,6 +25,7 @@ from ..model import (
 from ..permutohedral import alpha
 from . import ahead
 from .construction import build
+from .jit import MOST_THREADS as MOST_THREADS
 from .jit import alone, each, entry, inner
 from .lattice import Lattice, blur, spread
 from .planes import clear, largest_of_each, transpose
