@@ -60,6 +60,7 @@ def test_the_network_keeps_its_threads(monkeypatch):
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_without_pydensecrf_only_its_engine_is_gone(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pydensecrf'] = None\n")
     without = environment() | {"PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}

@@ -55,6 +55,7 @@ def test_several_processes_draw_the_worst_of_all(tmp_path, monkeypatch):
     assert {path.stem for path in (tmp_path / "panels").iterdir()} == {*sorted(expected, key=expected.get)[:3]}
 
 
+@pytest.mark.slow
 def test_the_report_asks_for_what_evaluate_then_draws(tmp_path):
     words = [*TINY, "recipe.epochs=1", "data.prepare.val=6", "name=r"]
     run("train", *words, "variants=none", "panels=worst:2", cwd=tmp_path)

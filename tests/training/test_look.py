@@ -62,6 +62,7 @@ def losses(folder):
         return [(row["train/loss"], row["val/loss"], row["val/miou"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_losses_are_the_same_without_the_picture(tmp_path):
     plugin = tmp_path / "without.py"
     plugin.write_text(WITHOUT)
@@ -78,6 +79,7 @@ def test_losses_are_the_same_without_the_picture(tmp_path):
     assert points(one / "curves.svg") == {"train/loss": 2, "val/loss": 2, "val/miou": 2, "train/lr": 2}
 
 
+@pytest.mark.slow
 def test_a_resumed_training_draws_the_epochs_before_it_too(tmp_path):
     words, folder = [*TINY, "variants=none", "name=killed"], tmp_path / "runs" / "killed"
     run("train", *words, cwd=tmp_path, status=-9, deadly=[folder / "metrics.csv", 3])

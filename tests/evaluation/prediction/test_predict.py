@@ -148,6 +148,7 @@ def test_equal_names_do_not_collide_and_stay_inside(here):
     assert sorted(predicted(here / "other")) == ["a/cat.png", "b/cat.png"]
 
 
+@pytest.mark.slow
 def test_exif_is_followed_and_transparency_is_said(here):
     photo = next((here / "photos").glob("*.jpg"))
     stored = Image.fromarray(read(photo))
@@ -165,6 +166,7 @@ def test_exif_is_followed_and_transparency_is_said(here):
     assert "x.png: turned as its EXIF flag says" in done.stdout and "y.png: transparency ignored" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_large_image_goes_in_windows(here):
     words = ("run=runs/A", "images=photos", "variant=crf_raw", "probabilities=true")
     done = run("predict", *words, "window=64", "output=out", cwd=here)
@@ -177,6 +179,7 @@ def test_a_large_image_goes_in_windows(here):
         assert (np.take_along_axis(probs, labels[None].astype(int), 0)[0] >= probs.max(0) - 1e-3).all()
 
 
+@pytest.mark.slow
 def test_a_video_becomes_a_video_of_overlays(here):
     writer = cv2.VideoWriter(str(here / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (96, 64))
     for shade in (0, 120, 250):

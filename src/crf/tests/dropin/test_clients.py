@@ -9,6 +9,8 @@ import pytest
 
 from ..conftest import LIBRARY, ROOT
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = Path(__file__).with_name("clients")
 NAMES = sorted(path.stem for path in CLIENTS.glob("*.py") if path.stem != "data")
 RUN = """
