@@ -122,7 +122,7 @@ bench-crf: setup ## compare the dense CRF with pydensecrf, on real images from S
 	$(RUN) -m benchmarks.crf $(ARGS)
 	$(RUN) -m benchmarks.crf_compile
 
-bench-coverage: setup ## simulate how often the tables' intervals hold the truth
+bench-coverage: setup ## count how often verdicts and intervals are right where the truth is known (minutes)
 	$(RUN) -m benchmarks.coverage $(ARGS)
 
 bench-classes: setup ## measure what scoring an image costs for 21 and for 150 classes

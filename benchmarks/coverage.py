@@ -153,7 +153,7 @@ def powers(counts, repeats):
             entries = [("none", name, share) for name in (*others, method)]
             world = Resampled(counts, (("none", "none", 0.0), *entries), seed_sd=spread)
             true = np.diff(world.truth().mean(1)[[0, -1]])[0]
-            for count in (20, 40, 100, 400, 1449):
+            for count in (40, 100, 400, 1449):
                 words = [method, str(trainings), str(count), f"{100 * true:+.2f}"]
                 yield [(words, partial(both_powers, world, count=count, seeds=(trainings,) * 6, repeats=repeats))]
 

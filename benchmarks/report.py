@@ -17,9 +17,9 @@ from tests.reporting.conftest import make_run
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1449)
-    parser.add_argument("--rows", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=49)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     options = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +37,7 @@ def main():
             times.append(time.perf_counter() - started)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
     console.print(
-        f"{options.images} images, {options.rows} rows, {options.seeds} seeds, 10,000 resamples: "
+        f"{options.images} images, {options.rows} rows, {options.seeds} seeds, 10,000 swaps: "
         f"{np.median(times):.1f} s ({min(times):.1f} - {max(times):.1f}) as a whole command, peak {peak:.2f} GiB"
     )
 

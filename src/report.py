@@ -1,4 +1,4 @@
-"""Make a table with intervals, plots and pictures of runs: `python -m src.report table=NAME | runs=FOLDER,...`."""
+"""A table with intervals and plots of runs: `python -m src.report table=NAME | runs=FOLDER,... | counts=FILE,...`."""
 
 from pathlib import Path
 

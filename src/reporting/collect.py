@@ -10,10 +10,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src.core.errors import InputError, printable
+from src.data.classes import Classes
+from src.reporting.counts import Counts
+from src.reporting.statistics.matrices import read
 from src.runs.checks.records import read_config, read_reason
 from src.runs.config_hash import circumstances_left_out
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
+from src.scoring.metrics import margins
 
 Plain = Mapping[str, Any]
 _LONGEST = 120  # characters of one word of a label
@@ -31,6 +35,7 @@ class Cell:
         scored: the folder with its scores: the run folder itself, or one inside it.
         standing: "done" if there are scores.
         reason: why there are no scores.
+        counts: of a method that has no run folder; otherwise they are read from `scored`.
     """
 
     options: tuple[str, ...]
@@ -40,6 +45,7 @@ class Cell:
     scored: RunFolder | None
     standing: str
     reason: str
+    counts: Counts | None = None
 
     @property
     def seed(self) -> int:
@@ -86,6 +92,32 @@ def of_folders(paths: Iterable[Path]) -> list[Cell]:
         except OSError as error:
             raise InputError(f"runs={path}: cannot be read ({error.strerror}).") from error
     return list(found.values())
+
+
+def of_counts(paths: Sequence[Path]) -> list[Cell]:
+    """One cell per file of confusion matrices and seed in it; the row is called as the file is.
+
+    Raises:
+        InputError: a file cannot be used, or two have the same name.
+    """
+    found: dict[str, list[Cell]] = {}
+    for path in paths:
+        name = printable(path.stem)
+        if name in found:
+            raise InputError(
+                f"counts={path}: another file is called {name}, too; rename one: rows are called as files."
+            )
+        matrices, ids, names = read(path)
+        classes = Classes.named(names, background="background" if "background" in names else None)
+        results = {"data": "counts", "protocol": "of the files", "images": len(ids)}
+        found[name] = [
+            Cell(
+                *((), name, {"method.name": name, "seed": seed}, None, None, "done", ""),
+                Counts(ids, {"none": margins(one)}, {}, results, classes),
+            )
+            for seed, one in enumerate(matrices)
+        ]
+    return [cell for cells in found.values() for cell in cells]
 
 
 def _runs_in(path: Path) -> list[Path]:

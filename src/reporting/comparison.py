@@ -75,6 +75,7 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
             stand in each other's way (see `rows_of`), or counts cannot be read.
     """
     counts = {id(cell): read_counts(cell.scored) for cell in cells if cell.is_done and cell.scored is not None}
+    counts |= {id(cell): cell.counts for cell in cells if cell.counts is not None}
     classes = _one_set_of_classes(cells, counts)
     rows = rows_of(cells, counts)
     first = baseline_of(rows, baseline, rows[0]) if rows else None
@@ -91,8 +92,7 @@ def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> 
     for cell in done[1:]:
         first, other = counts[id(done[0])].classes, counts[id(cell)].classes
         if differ := differing_classes(first.names, other.names):
-            assert done[0].scored is not None and cell.scored is not None
-            both = f"{done[0].scored.path} and {cell.scored.path}"
+            both = " and ".join(one.label if one.scored is None else str(one.scored.path) for one in (done[0], cell))
             raise InputError(f"{both} have different classes ({differ}): make a report of each.")
     return counts[id(done[0])].classes if done else None
 

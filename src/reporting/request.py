@@ -1,4 +1,4 @@
-"""The question of a report: about the runs of a table, of any sweep, or in given folders."""
+"""The question of a report: about the runs of a table, of any sweep, in given folders, or about files of counts."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from src.core.command.mistakes import sentence
 from src.core.compose import TABLES, plain, read_mapping
 from src.core.errors import InputError, printable
 from src.core.values import check_config, check_folder_name, check_text, either, many, parts
-from src.reporting.collect import Cell, of_folders, of_jobs
+from src.reporting.collect import Cell, of_counts, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
 from src.runs.jobs import expand
 
@@ -62,6 +62,8 @@ def asked(config: DictConfig) -> Question:
     words = [str(word) for word in config.options]
     if len(words) == 1 and words[0].startswith("runs="):
         return of_runs(folders_in(words[0].removeprefix("runs=")), config)
+    if len(words) == 1 and words[0].startswith("counts="):
+        return of_files(folders_in(words[0].removeprefix("counts=")), config)
     if sum(word.startswith("runs=") for word in words) > 1:
         raise InputError("runs= is given twice; for several folders give runs=FOLDER,FOLDER.")
     try:
@@ -126,6 +128,23 @@ def of_runs(paths: list[Path], config: DictConfig) -> Question:
     name = config.title or before.get("name") or _as_name("-".join(path.resolve().name for path in paths))
     text = config.question or before.get("question") or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
     return Question(name, printable(text), config.baseline or before.get("baseline"), cells, [])
+
+
+def of_files(paths: list[Path], config: DictConfig) -> Question:
+    """The question about files of confusion matrices, of networks that this project need not know.
+
+    Raises:
+        InputError: a file cannot be used, or the report is asked for what only run folders have.
+    """
+    for key in ("images", "records"):
+        if config[key] is not None:
+            raise InputError(
+                f"{key}={config[key]}: files of counts have no images; leave this word out, or give runs=."
+            )
+    cells = of_counts(paths)
+    name = config.title or _as_name("-".join(path.stem for path in paths))
+    text = config.question or f"Comparison of {len(paths)} file{'s' if len(paths) > 1 else ''} of counts"
+    return Question(name, printable(text), config.baseline, cells, [])
 
 
 def _copied(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.coverage import held, wrong
+from benchmarks.worlds import Simulated
 from src.reporting.statistics.intervals import estimate
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.seeds import spread_of
@@ -60,8 +62,11 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
 def test_no_interval_is_given_where_none_would_hold():
     assert np.isnan(alone(shares(np.random.default_rng(0).random((1, 19)))).low)
     union = np.zeros((1, 40, 10))
-    union[0, range(10), range(10)] = 1  # ten classes of one image each
-    assert np.isnan(alone(sample(0.5 * union, union)).low)
+    union[0, range(40), np.arange(40) % 10] = 1
+    hit = 0.5 * union
+    assert not np.isnan(alone(sample(hit, union)).low)
+    hit[..., 3] = 0  # a class that is never found
+    assert np.isnan(alone(sample(hit, union)).low)
 
 
 def test_swaps_are_those_counted_by_hand():
@@ -198,3 +203,23 @@ def test_verdicts_look_at_corrected_p():
 def test_rows_of_different_images_are_refused():
     with pytest.raises(ValueError, match="different numbers of images"):
         difference(shares(np.ones((1, 3))), shares(np.ones((1, 4)), "b"))
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (3, 3), (1, 3)])
+def test_verdicts_without_a_difference_are_as_rare_as_they_claim(seeds):
+    world = Simulated(presence=0.1, seed_sd=0.0 if seeds == (1, 1) else 0.02)
+    for count in (1, 6, 20):
+        assert wrong(world, count=count, seeds=seeds, repeats=100) <= 0.12  # more than that is once in 250, at 5 %
+
+
+def test_many_rows_have_no_more_false_verdicts_than_one():
+    for likeness in (0.0, 0.98):
+        world = Simulated(presence=0.1, gains=(0.0,) * 13, likeness=likeness)
+        assert wrong(world, count=15, seeds=(1,) * 13, repeats=100) <= 0.12
+
+
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.02)])
+def test_intervals_hold_the_truth_about_as_often_as_they_claim(seeds, seed_sd):
+    world = Simulated(presence=0.1, seed_sd=seed_sd, gains=(0.0, 0.02))
+    _, of_row, _, of_difference = held(world, count=100, seeds=(seeds, seeds), repeats=150)
+    assert of_row >= 0.90 and of_difference >= 0.90

@@ -119,8 +119,9 @@ def _pictures(table: Comparison) -> list[tuple[str, list[Picture]]]:
 
 
 def _of_row(table: Comparison, cell: Cell, variant: str) -> list[Picture]:
-    assert cell.scored is not None
-    found = []
+    found: list[Picture] = []
+    if cell.scored is None:
+        return found
     for end, (image, score) in _extremes(table.counts[id(cell)], variant).items():
         path = cell.scored.panels / "extremes" / f"{variant}-{end}.webp"
         if path.exists():

@@ -24,7 +24,11 @@ def sentences(labels: Sequence[str], rows: Sequence[Sample], found: Analysis) ->
         )
     alone = [label for label, one in zip(labels, found.estimates, strict=True) if np.isnan(one.low[0])]
     if alone:
-        why = f"fewer than {FEWEST} images" if images < FEWEST else "on average, a class is in fewer than two images"
+        why = (
+            f"fewer than {FEWEST} images"
+            if images < FEWEST
+            else "a class has not one right pixel, so nothing is known about it"
+        )
         whose = "single rows" if len(alone) == len(labels) else listed(alone)
         said.append(f"No interval for the mIoU of {whose}: {why}.")
     if any(not one.with_seeds for _, _, one in compared):

@@ -81,7 +81,15 @@ def scores(hits: Array, unions: Array, means: npt.NDArray[np.bool_], least: Arra
     Unions up to `least` are 0 but for rounding.
     """
     present = unions > least
-    ratios = np.divide(hits, unions, out=np.zeros(hits.shape), where=present)
     member = means.astype(np.float64)
+    axes = tuple(range(unions.ndim - 1))
+    always = np.asarray(present.all(axes))
+    if (always == present.any(axes)).all():  # as nearly always; one product less
+        member = member * always[:, None]
+        size = member.sum(0)
+        means_of = (hits / (unions + ~always)) @ (member / np.maximum(size, 1))
+        means_of[..., size == 0] = np.nan
+        return np.asarray(means_of)
+    ratios = np.divide(hits, unions, out=np.zeros(hits.shape), where=present)
     size = present.astype(np.float64) @ member
     return np.asarray(np.divide(ratios @ member, size, out=np.full(size.shape, np.nan), where=size > 0))

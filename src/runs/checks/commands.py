@@ -144,7 +144,10 @@ def check_report(config: DictConfig) -> None:
     """Raise InputError if the report cannot be made."""
     check_config(config, REPORT)
     if not config.options:
-        raise InputError("nothing to report on: give table=NAME, the options of a sweep, or runs=FOLDER,FOLDER,....")
+        raise InputError(
+            "nothing to report on: give table=NAME, the options of a sweep, runs=FOLDER,FOLDER,..., "
+            "or counts=FILE,FILE,...."
+        )
 
 
 def check_network(config: DictConfig) -> None:
