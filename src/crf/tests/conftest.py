@@ -1,5 +1,6 @@
 """Images, models and the reference for the tests of all back ends."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ from ..model import CRFParameters, DenseCRF
 
 LIBRARY = __name__.removesuffix(".tests.conftest")  # the name under which it is imported here
 ROOT = Path(__file__).parents[1 + len(LIBRARY.split("."))]  # the folder from which that name is found
+
+# `python -m pytest` in the library's own folder would find its `pydensecrf` before the installed one.
+sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).resolve().parents[1]]
 
 
 def pytest_configure(config):

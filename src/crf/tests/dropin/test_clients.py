@@ -34,9 +34,8 @@ def results(tmp_path_factory):
         folder = folders[instead] = tmp_path_factory.mktemp("ours" if instead else "theirs")
         settings = {"ROOT": str(ROOT), "CLIENTS": str(CLIENTS), "INSTEAD": instead, "LIBRARY": LIBRARY}
         program = "\n".join(f"{name} = {value!r}" for name, value in settings.items()) + RUN
-        done = subprocess.run(
-            [sys.executable, "-c", program, folder, *NAMES], capture_output=True, text=True, timeout=600
-        )
+        command = [sys.executable, "-c", program, folder, *NAMES]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
     return folders
 
