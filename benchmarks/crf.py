@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import crf_stages
+from benchmarks import crf_dropin, crf_stages
 from benchmarks.crf_data import SAMPLE, Scene, model, scenes
 from src.core.machine import keep_freed_memory
 from src.crf import reference as pydensecrf
-from src.crf.cpu import meanfield
+from src.crf.cpu import jit, meanfield
 from src.crf.engines import NumbaEngine, PyDenseCRFEngine, TorchEngine
 from src.models.inference import PLAIN
 from src.scoring import fusion
@@ -158,6 +158,9 @@ def main() -> None:
     table = Table("ms, medians", "ours", "pydensecrf", "ratio", "quartiles", "target", box=box.SIMPLE_HEAD)
     for preset in PRESETS:
         one_call(found, preset, table, console)
+    jit.MOST_THREADS = THREADS  # pydensecrf's interface has no word for it
+    for name, ours, theirs, target in crf_dropin.rows(found, options.repeats):
+        row(table, name, ours, theirs, np.array(theirs) / np.array(ours), target)
     evaluation(found, table, console, options.repeats)
     gpu(found, table, console)
     memory(table)
