@@ -46,7 +46,10 @@ class ScoringTask(pl.LightningModule):
     def in_layout(self, channels_last: bool) -> None:
         """Change the memory format of the network's weights, and of its images from now on."""
         self.channels_last = channels_last
-        self.network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        for weight in self.network.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=layout)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 at the size of `image` (B, 3, H, W)."""

@@ -102,6 +102,16 @@ def test_splits_by_ids_patterns_and_lists(rules, train, val, tmp_path):
     assert (splits.ids("train"), splits.ids("val")) == (train, val)
 
 
+def test_a_share_is_a_part_of_the_training_list(tmp_path):
+    names = [f"p{k}" for k in range(40)]
+    touched(tmp_path, *(f"{kind}/{k}.png" for kind in ("images", "masks") for k in names))
+    (tmp_path / "train.txt").write_text("\n".join(names[:30]))
+    splits = splits_of(data(tmp_path, val="50 %", train_list="train"), tmp_path, {})
+    train, val = splits.ids("train"), splits.ids("val")
+    assert sorted(train + val) == sorted(names[:30]) and train and val
+    assert val == [name for name in names[:30] if place(name) < 0.5]
+
+
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
@@ -126,7 +136,6 @@ def test_splits_that_cannot_be_are_told(rules, says, tmp_path):
         ({"val": "120 %"}, "must be a share between 0 % and 100 %"),
         ({"train": "80 %"}, r"a share is drawn for data\.val"),
         ({"train": ["a"], "train_list": "x"}, r"data\.train and data\.train_list: give one"),
-        ({"train_list": "x"}, r"with data\.train_list, give ids"),
         ({"group": "("}, "is no regular expression"),
         ({"colours": "exact"}, r"data\.classes must give the colours"),
         ({"colours": "nearly"}, "not one of exact, or null"),

@@ -99,7 +99,7 @@ def test_refuses_a_cut_off_jpeg(folder, monkeypatch, tolerant):
     assert folder.read_image("a").shape == (64, 64, 3)
     for size in (0, len(whole) // 2, len(whole) - 2):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match=r"a\.jpg .*restore"):
+        with pytest.raises(InputError, match=r"a\.jpg .*anew"):
             folder.read_image("a")
 
 
