@@ -88,11 +88,13 @@ class Resampled:
         methods: per row the two methods between which it chooses for each image, and the mean probability of the
             second. Rows of equal entries are equally good.
         seed_sd: spread of this probability over trainings.
+        lost: mean and spread over trainings of the share of right pixels that a training misses.
     """
 
     counts: dict[str, np.ndarray]
     methods: tuple[tuple[str, str, float], ...]
     seed_sd: float = 0.0
+    lost: tuple[float, float] = (0.0, 0.0)
 
     def draw(self, random, count, seeds):
         """A `Sample` per row; `seeds` holds the number of trainings of each."""
@@ -102,14 +104,15 @@ class Resampled:
             chance = np.clip(random.normal(share, self.seed_sd, (trainings, 1)), 0, 1)
             chosen = (random.random((trainings, count)) < chance)[..., None, None]
             found = np.where(chosen, self.counts[second][images], self.counts[first][images])
-            rows.append(sample(found[:, :, 0], found[:, :, 1], row))
+            kept = 1 - np.clip(random.normal(*self.lost, (trainings, 1, 1)), 0, 1)
+            rows.append(sample(found[:, :, 0] * kept, found[:, :, 1], row))
         return rows
 
     def truth(self):
         """(rows, C) IoU of the N images."""
         sums = {name: counted.sum(0, dtype=float) for name, counted in self.counts.items()}
         mixed = [(1 - share) * sums[first] + share * sums[second] for first, second, share in self.methods]
-        return np.stack([hits / np.maximum(unions, 1) for hits, unions in mixed])
+        return np.stack([(1 - self.lost[0]) * hits / np.maximum(unions, 1) for hits, unions in mixed])
 
 
 def read_counts(path):

@@ -157,7 +157,7 @@ def test_variants_of_the_same_trainings_are_paired_by_training():
     networks = np.array([0.6, 0.7, 0.8])
     rows = [shares(np.repeat((networks + added)[:, None], 200, 1)) for added in (0 * change, change)]
     found = difference(rows[1], rows[0], swaps=100_000)
-    assert found.p == pytest.approx(stats.ttest_1samp(change, 0).pvalue, abs=0.002)
+    assert found.p == pytest.approx(stats.ttest_1samp(change, 0).pvalue, abs=0.005)
 
 
 def test_rows_that_share_some_trainings_are_compared_on_these():

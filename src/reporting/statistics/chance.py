@@ -1,8 +1,9 @@
 """What chance alone does to the differences of a table: other images, and other seeds.
 
 Each pair of rows gets draws of its difference as if the two were equal. Those of the images are swaps. To those of the
-seeds, a random error of the mean over trainings is added. An image that is hard for one training and easy for the next
-is seen in both, so this part is taken out of the swaps.
+seeds, a random error of the mean over trainings is added. The sum is stretched as Student's t with the degrees of
+freedom of the whole: if only seeds vary, it is exactly t; if only images vary, nothing is stretched. An image that is
+hard for one training and easy for the next is seen in both, so this part is taken out of the swaps.
 """
 
 from collections.abc import Sequence
@@ -93,14 +94,26 @@ def with_seeds(
             noise = _interaction([pair.row.influences - pair.baseline.influences])[0] / count
             added = errors.of(within, unit) * scale[place]
             variance = within.variance[unit] / count * scale[place] ** 2
+            below = variance**2 / np.maximum(within.freedom[unit], 1)
+            pooled = within.pooled
         else:
             both = [(k, len(one.trainings)) for k, one in zip(pair.places, (pair.row, pair.baseline), strict=True)]
             noise = sum((of_row[k] / size for k, size in both), np.zeros(scale.shape[1]))
             added = errors.of(spread, both[0][0]) - errors.of(spread, both[1][0])
-            variance = sum((spread.variance[k] / size for k, size in both), np.zeros(scale.shape[1]))
+            parts = [spread.variance[k] / size for k, size in both]
+            variance = np.asarray(sum(parts))
+            welch = sum(part**2 / spread.freedom[k] for part, (k, _) in zip(parts, both, strict=True))
+            pooled = spread.pooled
+            below = np.where(pooled, variance**2 / spread.freedom[both[0][0]], welch)
         of_images = np.maximum(scale[place] ** 2 - noise, 0)
         found[place] *= np.sqrt(of_images) / np.where(scale[place] > 0, scale[place], 1)
         found[place] += added
+        # Swaps also hold the difference itself, which says nothing about images.
+        apart = ((pair.row.influences.mean(0) - pair.baseline.influences.mean(0)) ** 2).sum(0)
+        freedom = (np.clip(apart - noise, 0, of_images) + variance) ** 2 / np.maximum(
+            below, 1e-300
+        )  # images count as many (Satterthwaite 1946)
+        found[place] *= errors.stretch(freedom, pooled)
         scale[place] = np.sqrt(of_images + variance)
     return Chance(found, scale, known, is_pooled)
 
@@ -122,7 +135,7 @@ def _interaction(influences: Sequence[Array]) -> Array:
 
     Rows of one training get the mean of the others, or 0.
     """
-    found = np.stack([(one**2).sum((0, 1)) / max(len(one) - 1, 1) for one in influences])
+    found = np.stack([((one - one.mean(0)) ** 2).sum((0, 1)) / max(len(one) - 1, 1) for one in influences])
     several = np.array([len(one) > 1 for one in influences])
     if several.any():
         found[~several] = found[several].mean(0)

@@ -50,9 +50,9 @@ class Sample:
 
     @cached_property
     def influences(self) -> Array:
-        """(S, N, G): what an image adds to the score of a training, to first order, beside what it adds on average.
+        """(S, N, G): what an image adds to the score of a training, to first order.
 
-        The average is over the trainings; the sum over images is nearly the training's deviation.
+        The mean over the trainings has the sum 0 over the images.
         """
         hits, unions = self.mean_counts()
         total = unions.sum(0)
@@ -61,7 +61,7 @@ class Sample:
         weight = weight / np.maximum(weight.sum(0), 1) / size[:, None]
         ratio = hits.sum(0) / size
         found = self.numerator @ weight - self.denominator @ (weight * ratio[:, None])
-        return np.asarray(found - found.mean(0))
+        return np.asarray(found)
 
     def mean_counts(self) -> npt.NDArray[np.float64]:
         """(2, N, K) numerator and denominator, averaged over the trainings."""

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc
+from scipy.special import chdtrc, chdtri, ndtr
 
 from src.reporting.statistics.samples import Array
 
 _LEVEL = 0.05  # of Bartlett's test
+_NORMAL = 1e4  # degrees of freedom beyond which t is normal
+_GRID = np.linspace(-4.5, 4.5, 181)  # of normal quantiles
 
 
 @dataclass(frozen=True)
@@ -110,19 +112,19 @@ def _freedom(deviations: Sequence[Array], trainings: Sequence[tuple[str, ...]], 
 
 
 class Errors:
-    """Random errors of means over trainings, as Student's t with the degrees of freedom of their spread.
+    """Random errors of means over trainings, and how much wider they get because their spread is only estimated.
 
     The same training has the same luck in every row, so rows whose scores have moved together go on to do so.
     """
 
     def __init__(self, draws: int, seed: int = 0) -> None:
-        self.draws = draws
         self.random = np.random.default_rng([seed, 1])
+        self.draws = draws
         self.luck: dict[str, Array] = {}
-        self.stretch: dict[tuple[int, int], Array] = {}
+        self.common = self.random.standard_normal(draws)
 
     def of(self, spread: Spread, row: int) -> Array:
-        """(R, G) errors of the mean of a row."""
+        """(R, G) normal errors of the mean of a row."""
         deviations, names = spread.deviations[row], spread.trainings[row]
         for name in names:
             if name not in self.luck:
@@ -131,18 +133,17 @@ class Errors:
         length = np.sqrt(np.nan_to_num(deviations**2).sum(0))
         even = np.full(deviations.shape, 1 / np.sqrt(len(names)))
         unit = np.where(length > 0, np.nan_to_num(deviations) / np.where(length > 0, length, 1), even)
-        return np.asarray((luck @ unit) * self._stretch(spread, row) * np.sqrt(spread.variance[row] / len(names)))
+        return np.asarray((luck @ unit) * np.sqrt(spread.variance[row] / len(names)))
 
-    def _stretch(self, spread: Spread, row: int) -> Array:
-        """(R, G): one for all rows where the spread is pooled, since then it is too small or large in all of them."""
-        common, own = (id(spread), -1), (id(spread), row)
-        if common not in self.stretch:
-            self.stretch[common] = self._student(spread.freedom[row])
-        if spread.pooled.all():
-            return self.stretch[common]
-        if own not in self.stretch:
-            self.stretch[own] = self._student(spread.freedom[row])
-        return np.where(spread.pooled, self.stretch[common], self.stretch[own])
+    def stretch(self, freedom: Array, pooled: npt.NDArray[np.bool_]) -> Array:
+        """(R, G) factors that make normal draws Student's t with `freedom` (G,).
 
-    def _student(self, freedom: Array) -> Array:
-        return np.sqrt(freedom / self.random.chisquare(np.maximum(freedom, 1), (self.draws, len(freedom))))
+        Where the spread is pooled, it is too small or too large in all rows at once, so their factors go together.
+        """
+        own = self.random.standard_normal(self.draws)
+        found = np.ones((self.draws, len(freedom)))
+        for score, degrees in enumerate(freedom):
+            if 0 < degrees < _NORMAL:
+                logs = np.log(chdtri(degrees, ndtr(-_GRID)) / degrees)
+                found[:, score] = np.exp(-np.interp(self.common if pooled[score] else own, _GRID, logs) / 2)
+        return found
