@@ -12,6 +12,7 @@ from src.core.compose import completed
 from src.core.errors import InputError
 from src.data.config import check_data, folder_of, splits_of
 from src.data.files.patterns import Patterns, check_pattern
+from src.data.files.splits import place
 from src.data.inspection.proposal import propose
 from src.data.inspection.report import inspect
 from src.runs.config_hash import training_identity
@@ -105,8 +106,9 @@ def test_splits_by_ids_patterns_and_lists(rules, train, val, tmp_path):
 def test_a_share_is_a_part_of_the_training_list(tmp_path):
     names = [f"p{k}" for k in range(40)]
     touched(tmp_path, *(f"{kind}/{k}.png" for kind in ("images", "masks") for k in names))
-    (tmp_path / "train.txt").write_text("\n".join(names[:30]))
-    splits = splits_of(data(tmp_path, val="50 %", train_list="train"), tmp_path, {})
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text("\n".join(names[:30]))
+    splits = splits_of(data(tmp_path, val="50 %", train_list="lists/train.txt"), tmp_path, {})
     train, val = splits.ids("train"), splits.ids("val")
     assert sorted(train + val) == sorted(names[:30]) and train and val
     assert val == [name for name in names[:30] if place(name) < 0.5]
