@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -14,10 +13,10 @@ from src.reporting.output.images.browser import LIST, PAGE, browser
 from src.reporting.output.images.drawn import read_panel
 from src.reporting.panels import GAP, LAYOUT, WIDTH, as_png, panel
 from src.scoring.metrics import image_miou
+from tests.browser import chromium, needs_browser
 from tests.conftest import warm_run as run
 from tests.reporting.conftest import VOC, make_run, table_of
 
-CHROME, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 CHOOSE = """
 const one = document.getElementById(arguments[0]);
 one[one.type === "checkbox" ? "checked" : "value"] = arguments[1];
@@ -175,16 +174,10 @@ def test_a_report_without_images_removes_those_of_an_earlier_one(report):
     assert [path.name for path in (report / "images").iterdir()] == ["mine.webp"]
 
 
-@pytest.mark.skipif(not (CHROME and DRIVER), reason="no chromium with chromedriver")
+@needs_browser
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_images_are_sorted_and_looked_at_in_a_browser(report):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROME
-    for word in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{word}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    browser = chromium()
     images = data_of({PAGE: (report / PAGE).read_bytes()})["images"]
     rows = {name: k for k, name in enumerate(data_of({PAGE: (report / PAGE).read_bytes()})["rows"])}
     focal, crf, dice = rows["focal / none"], rows["focal / crf_raw"], rows["dice / none"]

@@ -1,14 +1,12 @@
 """The page in a real browser."""
 
 import re
-import shutil
 
 import pytest
 
 from src.report import main  # noqa: F401  # the command exists and imports without torch
+from tests.browser import chromium, needs_browser
 from tests.conftest import warm_run as run
-
-CHROME, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 
 
 @pytest.fixture
@@ -27,16 +25,10 @@ def test_a_report_leaves_every_format(report):
     assert "dice is better than focal." in text and text.count("data:image/webp") == 4
 
 
-@pytest.mark.skipif(not (CHROME and DRIVER), reason="no chromium with chromedriver")
+@needs_browser
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_page_works_in_a_browser_also_on_a_phone(report):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROME
-    for word in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{word}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    browser = chromium()
     try:
         browser.set_window_size(1280, 900)
         browser.get((report / "index.html").as_uri())

@@ -23,7 +23,7 @@ from src.models.sources.onnx import OnnxNetwork
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.verdicts import Difference, analyse
 from src.scoring.confusion import confusion_matrix
-from src.scoring.metrics import hits_and_unions, margins, scores_of
+from src.scoring.metrics import margins, scores_of
 
 Counts = npt.NDArray[Any]
 LEAST_EQUAL = 0.999  # share of pixels with the same label, below which a file is not kept
@@ -67,11 +67,7 @@ class Agreement:
 
     def cost(self, resamples: int) -> Difference:
         """MIoU of the exported network minus ours, paired by image, with its 95 % interval."""
-        samples = []
-        for margin in self.margins:
-            counts = hits_and_unions(np.stack(margin)).astype(np.float32)[None]  # (1, N, 2, C)
-            means = np.ones((counts.shape[-1], 1), dtype=np.bool_)
-            samples.append(Sample(counts[:, :, 0], counts[:, :, 1], means, ("network",)))
+        samples = [Sample.of_miou(np.stack(margin)[None], ["network"]) for margin in self.margins]
         (found, _) = analyse(samples, [1, None], swaps=resamples).differences
         assert found is not None
         return found

@@ -54,13 +54,14 @@ def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]
         trim_blocks=True,
         finalize=_shown,
     )
+    shown = formats.shown(table)
     return environment.get_template("page.html.j2").render(
         table=table,
         summary=formats.summary(table),
         caption=formats.caption(table),
         notes=[*costs.sentences(table), *table.notes],
-        headings=[formats.HEADINGS[k] for k in formats.shown(table)],
-        rows=[(row, [(texts[k], keys[k]) for k in formats.shown(table)]) for row, texts, keys in _texts(table)],
+        headings=[formats.HEADINGS[k] for k in shown],
+        rows=[(row, [(texts[k], keys[k]) for k in shown]) for row, texts, keys in _texts(table)],
         figures=[(name, *_TITLES[name], _svg(name, figure)) for name, figure in figures.items()],
         classes=_classes(table),
         pictures=_pictures(table),

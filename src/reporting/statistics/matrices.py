@@ -20,7 +20,7 @@ from src.core.errors import InputError, printable
 from src.core.files.reading import open_regular
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.verdicts import analyse, verdict
-from src.scoring.metrics import hits_and_unions, margins
+from src.scoring.metrics import margins
 
 _MOST = 2**33  # bytes of the arrays in one file
 _HOLDS = (
@@ -78,9 +78,7 @@ def compare(
         truth = margin[0, :, 1] if truth is None else truth
         if any(not np.array_equal(one[:, 1], truth) for one in margin):
             raise ValueError(f"{name}: counts other images, or the same against another truth, than the first method")
-        both = hits_and_unions(margin).astype(np.float32)
-        trainings = tuple(f"{name} {k}" for k in range(len(counted)))
-        samples.append(Sample(both[:, :, 0], both[:, :, 1], np.ones((both.shape[-1], 1), dtype=bool), trainings))
+        samples.append(Sample.of_miou(margin, [f"{name} {k}" for k in range(len(counted))]))
     found = analyse(samples, [None, *[0] * (len(samples) - 1)], swaps=swaps, seed=seed)
     compared: dict[str, Compared] = {}
     for name, own, change in zip(methods, found.estimates, found.differences, strict=True):

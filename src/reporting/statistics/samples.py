@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from src.scoring.metrics import hits_and_unions
 
 Array = npt.NDArray[np.float64]
 
@@ -27,6 +30,12 @@ class Sample:
     denominator: npt.NDArray[np.float32]
     means: npt.NDArray[np.bool_]
     trainings: tuple[str, ...]
+
+    @classmethod
+    def of_miou(cls, margins: npt.NDArray[Any], trainings: Sequence[str]) -> "Sample":
+        """Of mIoU alone, from margins (S, N, 3, C), see `src.scoring.metrics.margins`."""
+        both = hits_and_unions(margins).astype(np.float32)  # (S, N, 2, C)
+        return cls(both[:, :, 0], both[:, :, 1], np.ones((both.shape[-1], 1), dtype=bool), tuple(trainings))
 
     @property
     def images(self) -> int:

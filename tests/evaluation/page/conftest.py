@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium, needs_browser  # noqa: F401  # needs_browser: for the tests here
 from tests.conftest import HANGS, ROOT, environment
 from tests.evaluation.prediction.conftest import here, trained  # noqa: F401  # fixtures
 
-CHROME, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 PLUGIN = f"plugins={ROOT}/tests/tiny.py"
 needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not installed")
-needs_browser = pytest.mark.skipif(not (CHROME and DRIVER), reason="no chromium with chromedriver")
 
 
 class RefusedError(Exception):
@@ -132,13 +130,7 @@ def visitor(page):
 
 @pytest.fixture
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROME
-    for word in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{word}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    browser = chromium("performance")
     try:
         browser.set_window_size(1280, 900)
         yield browser
