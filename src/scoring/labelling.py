@@ -53,9 +53,14 @@ class Labeller:
     Attributes:
         inferences: those whose probabilities `add` needs.
         waited: seconds for which `add` and `finish` waited for CRFs.
+
+    Raises:
+        ValueError: a variant has a CRF, and there is no engine.
     """
 
     def __init__(self, variants: Mapping[str, Variant], engine: Engine | None) -> None:
+        if engine is None and (named := [name for name, variant in variants.items() if variant.crf]):
+            raise ValueError(f"{', '.join(named)}: these variants have a CRF, but there is no engine to run it.")
         self.variants = dict(variants)
         self.engine = engine
         self.inferences = tuple(dict.fromkeys(v.inference for v in variants.values()))

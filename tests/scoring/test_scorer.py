@@ -12,6 +12,7 @@ from src.crf.engines import ENGINES
 from src.models.inference import PLAIN
 from src.scoring import fusion
 from src.scoring.confusion import confusion_matrix
+from src.scoring.labelling import Labeller
 from src.scoring.scorer import Observer, VariantScorer
 from src.scoring.variants import Variant
 from tests.crf.conftest import model
@@ -126,3 +127,8 @@ def test_an_engine_that_fails_is_not_passed_over():
         logits, rgb, target = made_sample(0)
         scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
         scorer.finish()
+
+
+def test_a_crf_needs_an_engine():
+    with pytest.raises(ValueError, match="crf_raw: these variants have a CRF, but there is no engine"):
+        Labeller({"none": Variant(), "crf_raw": Variant(crf=TWO)}, None)

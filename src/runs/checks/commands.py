@@ -99,8 +99,7 @@ def check_tune(config: DictConfig) -> None:
     """Raise InputError for a search that cannot be run."""
     check_config(config, TUNE)
     check_source(config)
-    if config.trainer.devices != 1 or config.trainer.nodes != 1:
-        raise InputError("trainer.devices: the search runs in one process; leave it out.")
+    _check_one_process(config, "the search")
     check_trainer(config.trainer)
     check_crf(config.crf)
     _check_named_data(config)
@@ -133,11 +132,15 @@ def check_page(config: DictConfig) -> None:
     if config.beside is not None and not Path(config.beside).is_dir():
         raise InputError(f"beside={config.beside}: is no run folder.")
     need("src.page", "gradio")
-    if config.trainer.devices != 1 or config.trainer.nodes != 1:
-        raise InputError("trainer.devices: the page runs in one process; leave it out.")
+    _check_one_process(config, "the page")
     check_trainer(config.trainer)
     check_crf(config.crf)
     _check_named_data(config)
+
+
+def _check_one_process(config: DictConfig, what: str) -> None:
+    if config.trainer.devices != 1 or config.trainer.nodes != 1:
+        raise InputError(f"trainer.devices: {what} runs in one process; leave it out.")
 
 
 def check_report(config: DictConfig) -> None:
