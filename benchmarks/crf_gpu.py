@@ -200,6 +200,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(375, 500), metavar=("H", "W"))
     parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
+    if not CUDA and "TRITON_INTERPRET" not in os.environ:  # the interpreter tries this program out
+        print("no CUDA device: nothing to measure")
+        return
     began, report, size = time.perf_counter(), Report(), (options.images, *options.size)
     ahead.start()  # beside the first parts, what the comparison with the CPU needs
     report.part("machine", machine)

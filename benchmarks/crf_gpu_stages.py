@@ -7,6 +7,7 @@ bandwidth of the card's data sheet. Rows that are gathered several times count o
 import statistics
 import time
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class Stages:
         }  # fmt: skip
         print(
             f"    {name:22} {median:8.3f} ms ({min(took):.3f}-{max(took):.3f}), {moved / 1e6:7.0f} MB, "
-            f"{median / max(bound, 1e-9):5.1f} x bound, {times:2} times: {times * median / self.images:.3f} ms per image",
+            f"{median / max(bound, 1e-9):5.1f} x bound, {times:2} a run: {times * median / self.images:.3f} ms / image",
             flush=True,
         )
 
@@ -98,7 +99,8 @@ def fused(scenes: tuple[list[np.ndarray], list[np.ndarray]], model: DenseCRF, de
     for name, lattice in lattices.items():
         axes, vertices = len(lattice.vertex), lattice.neighbours.shape[2]
         print(
-            f"    {name}: {vertices} vertices, {len(lattice.begins)} segments, {len(lattice.heavy[0])} heavy, S={row // 4}"
+            f"    {name}: {vertices} vertices, {len(lattice.heavy[0])} of them heavy, {len(lattice.begins)} segments; "
+            f"rows of {row // NUMBER}"
         )
         outputs = points * (axes * 4 + 1) * NUMBER + 2 * axes * vertices * NUMBER
         inputs = points * (axes - 1) * NUMBER
@@ -118,6 +120,8 @@ def fused(scenes: tuple[list[np.ndarray], list[np.ndarray]], model: DenseCRF, de
     arguments = flows[0], one, p.spatial_weight, flows[1], two, p.bilateral_weight
     stages.add("slice and softmax", lambda: rows.update(*arguments), moved, p.iterations)
     stages.add("to planes", rows.answer, points * row + 2 * planes.nbytes)
+    if p.label_floor == 0:
+        _variants(stages, given["bilateral"], batch, rows, arguments)
     names = torch.randint(0, 2**45, (6 * points,), device=device)
     stages.add("a sort as bilateral's", lambda: names.sort(stable=True), 4 * names.nbytes, 0)
     return stages.found
@@ -153,3 +157,20 @@ def sparse(scenes: tuple[list[np.ndarray], list[np.ndarray]], model: DenseCRF, d
         p.iterations,
     )
     return stages.found
+
+
+def _variants(stages: Stages, given: torch.Tensor, batch: Batch, rows, arguments) -> None:
+    """The constants of our kernels, changed one at a time."""
+    from src.crf.gpu import lattice
+
+    for longest in (32, 128, 256):
+        with mock.patch.object(lattice, "LONGEST", longest):
+            other = lattice.build(given, batch)
+        stages.add(f"splat, LONGEST={longest}", lambda one=other: one.splat(rows.q), rows.q.nbytes, 0)
+    bilateral = arguments[4]
+    values = bilateral.blur(bilateral.splat(rows.q))
+    for tile in (512, 2048):
+        with mock.patch.object(lattice, "TILE", tile), mock.patch.object(rows, "_V", tile // rows._C):
+            stages.add(f"splat, TILE={tile}", lambda: bilateral.splat(rows.q), rows.q.nbytes, 0)
+            stages.add(f"blur, TILE={tile}", lambda: bilateral.blur(values), 2 * values.nbytes, 0)
+            stages.add(f"slice, TILE={tile}", lambda: rows.update(*arguments), 2 * rows.q.nbytes, 0)
