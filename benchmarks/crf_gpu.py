@@ -146,7 +146,7 @@ def whole(scenes: Scenes, model: DenseCRF, kernels: bool, repeats: int) -> tuple
         two = again()
         equal = all(torch.equal(a[0], b[0]) for a, b in zip(one, two, strict=True))
         del two
-        anew, kept = wall(again, repeats), wall(lambda: gpu.infer(probs, rgb, [model]), repeats)
+        anew, kept = wall(again, repeats), wall(lambda: gpu.infer(probs, rgb, [model]), max(1, repeats // 2))
     count = len(rgb)
     times = {"anew": [took / count for took in anew], "spatial lattice kept": [took / count for took in kept]}
     shown = {name: f"{statistics.median(t):.3f} ({min(t):.3f}-{max(t):.3f})" for name, t in times.items()}
@@ -213,21 +213,34 @@ def main() -> None:
         for preset, parameters in PRESETS.items()
         for mode, floor in FLOORS.items()
     }
-    answers: dict[str, dict[str, list[torch.Tensor]]] = {}
+    answers: dict[str, dict[str, list[torch.Tensor]]] = {name: {} for name in models}
     medians: dict[str, float] = {}
-    for name, model in models.items():
-        print(f"{name}: {options.images} images of {options.size[0]} x {options.size[1]}", flush=True)
-        answers[name] = {}
-        for path, kernels in (("Triton", True), ("sparse", False)):
-            done = report.part(f"{name}, {path}", lambda m=model, k=kernels: whole(scenes, m, k, options.repeats))
+
+    def batches(path: str, kernels: bool) -> None:
+        for name, model in models.items():
+            print(f"{name}: {options.images} images of {options.size[0]} x {options.size[1]}", flush=True)
+            done = report.part(f"{name}, {path}", lambda m=model: whole(scenes, m, kernels, options.repeats))
             if done:
                 answers[name][path] = done[1]
                 medians[f"{name}, {path}"] = statistics.median(done[0]["times"]["anew"])
-            stages = crf_gpu_stages.fused if kernels else crf_gpu_stages.sparse
-            report.part(f"{name}, {path}, stages", lambda m=model, s=stages: s(scenes, m, DEVICE, options.repeats))
+
+    def stages(path: str, measure: Callable[..., object]) -> None:
+        for name, model in models.items():
+            print(f"{name}, stages", flush=True)
+            report.part(f"{name}, {path}, stages", lambda m=model: measure(scenes, m, DEVICE, options.repeats))
+
+    batches("Triton", True)  # what matters most comes first: a run may be cut off
+    stages("Triton", crf_gpu_stages.fused)
+    if CUDA:
+        probs, kept = [torch.from_numpy(one).to(DEVICE) for one in scenes[0]], list(models.items())[::2]
+        for name, model in kept:
+            call = lambda m=model: (gpu._spatial.cache_clear(), gpu.infer(probs, scenes[1], [m]))  # noqa: E731
+            report.part(f"{name}, profile", lambda c=call: crf_gpu_stages.profile(c))
+    batches("sparse", False)
     report.part("pydensecrf", lambda: reference(scenes, medians, 4))
     for name, model in models.items():
         report.part(f"{name}, CPU", lambda n=name, m=model: compare(scenes, m, answers[n]))
+    stages("sparse", crf_gpu_stages.sparse)
     print(f"ms per image: { {name: round(median, 3) for name, median in medians.items()} }")
     print(f"{time.perf_counter() - began:.0f} s in all", flush=True)
 

@@ -70,6 +70,20 @@ class Stages:
         )
 
 
+def profile(call: Callable[[], object]) -> dict[str, object]:
+    """Kernels of one call by their time on the device, the longest first, in microseconds."""
+    kinds = torch.profiler.ProfilerActivity
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[kinds.CPU, kinds.CUDA]) as found:
+        call()
+        torch.cuda.synchronize()
+    rows = [(row.key[:70], row.count, row.self_device_time_total) for row in found.key_averages()]
+    rows = sorted((row for row in rows if row[2] > 0), key=lambda row: -row[2])[:25]
+    for name, count, took in rows:
+        print(f"    {took:10.0f} us  {count:5}  {name}", flush=True)
+    return {name: {"times": count, "us": took} for name, count, took in rows}
+
+
 def _prepared(scenes: tuple[list[np.ndarray], list[np.ndarray]], device: torch.device):
     probs, rgb = [torch.from_numpy(one).to(device) for one in scenes[0]], scenes[1]
     batch = Batch(tuple(image.shape[:2] for image in rgb), device)

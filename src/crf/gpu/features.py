@@ -23,5 +23,5 @@ def bilateral(batch: Batch, rgb: Sequence[Image], guidance: str, sigma_xy: float
     """(5, N) float32: x, y and the colours in units of their standard deviations, see `model.bilateral_features`."""
     table = torch.from_numpy(colour_table(guidance, sigma_rgb)).to(batch.device)
     sent = torch.from_numpy(np.concatenate([image.reshape(-1, 3) for image in rgb])).to(batch.device)
-    colours = [values[column.int()] for values, column in zip(table, sent.unbind(1), strict=True)]
+    colours = [values.index_select(0, column.int()) for values, column in zip(table, sent.unbind(1), strict=True)]
     return torch.cat([positions(batch, sigma_xy), torch.stack(colours)])

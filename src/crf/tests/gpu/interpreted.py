@@ -15,7 +15,7 @@ def main() -> None:
     scenes = [scene(11, 13, 5), scene(6, 9, 5, seed=1)]
     scenes[1][0][2] *= 1e-3  # a label that the floor drops in one image
     scenes[1][0][:] /= scenes[1][0].sum(0)
-    models = [model(iterations=2), model("normalized", label_floor=0.01, iterations=1)]
+    models = [model(iterations=1), model("normalized", label_floor=0.01, iterations=1)]
     probs, rgb = [torch.from_numpy(one) for one, _ in scenes], [image for _, image in scenes]
     expected = meanfield.infer(probs, rgb, models)
     meanfield.forget()
