@@ -30,7 +30,7 @@ def mean_field(
     Returns:
         Per image (C, H, W) float32.
     """
-    with torch.cuda.device_of(planes):  # where Triton launches
+    with torch.cuda.device_of(planes):  # type: ignore[no-untyped-call]  # where Triton launches
         rows = Rows(planes, highest, batch, p.label_floor)
         for _ in range(p.iterations):
             flows = [one.blur(one.splat(rows.q)) for one in (spatial, bilateral)]
@@ -84,5 +84,5 @@ class Rows:
         """Per image (C, H, W) float32; 0 for labels that were dropped."""
         planes = torch.zeros_like(self._planes)
         self._move(kernels.to_planes, self.q, planes)
-        parts = planes.split([self._total * count for count in self._batch.points])
+        parts = torch.split(planes, [self._total * count for count in self._batch.points])
         return [part.view(self._total, *size) for part, size in zip(parts, self._batch.sizes, strict=True)]

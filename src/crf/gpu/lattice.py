@@ -38,7 +38,7 @@ class Lattice:
         """(N, C) to (N, C)."""
         rows = q.new_zeros(len(q), width(q.shape[1]))
         rows[:, : q.shape[1]] = q
-        with torch.cuda.device_of(q):  # where Triton launches
+        with torch.cuda.device_of(q):  # type: ignore[no-untyped-call]  # where Triton launches
             return self.slice(self.blur(self.splat(rows)))[:, : q.shape[1]]
 
     def splat(self, rows: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def width(labels: int) -> int:
 
 def build(features: Tensor, batch: Batch, normalization: str = "symmetric", *, any_size: bool = False) -> Lattice:
     """Lattice of features (d, N) float32, in units of their standard deviations; see `meanfield.build`."""
-    with torch.cuda.device_of(features):
+    with torch.cuda.device_of(features):  # type: ignore[no-untyped-call]  # where Triton launches
         return _build(features, batch, normalization, any_size)
 
 
