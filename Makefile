@@ -121,6 +121,7 @@ bench: setup ## one table of all ratios to torchvision and others: input, step, 
 bench-crf: setup ## compare the dense CRF with pydensecrf, on real images from SEGLAB_SAMPLE
 	$(RUN) -m benchmarks.crf $(ARGS)
 	$(RUN) -m benchmarks.crf_compile
+	$(RUN) -m benchmarks.crf_gpu $(SEGLAB_SAMPLE)
 
 bench-coverage: setup ## count how often verdicts and intervals are right where the truth is known (minutes)
 	$(RUN) -m benchmarks.coverage $(ARGS)

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from src.crf import gpu
+from src.crf.gpu import meanfield as gpu
 from src.data import transforms
 
 aten = torch.ops.aten
@@ -106,6 +106,7 @@ def _patches():
     """In place of what asks the driver or needs values."""
     host = lambda tensor: np.ones(tensor.cpu().shape, dtype=str(tensor.dtype).removeprefix("torch."))  # noqa: E731
     return [
+        mock.patch.object(gpu, "has_kernels", lambda device: False),  # they need addresses
         mock.patch.object(FakeTensor, "tolist", lambda self: host(self).tolist()),
         mock.patch.object(FakeTensor, "numpy", lambda self: host(self), create=True),
         mock.patch.object(FakeTensor, "__format__", lambda self, spec: format(self.item(), spec)),

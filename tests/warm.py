@@ -27,8 +27,8 @@ if "light" in sys.argv:
     from src.training import launcher  # noqa: F401
 else:
     from src.core.names import load_plugins
-    from src.crf import gpu  # noqa: F401
     from src.crf.cpu import meanfield  # noqa: F401
+    from src.crf.gpu import meanfield as gpu  # noqa: F401
     from src.evaluation import build  # noqa: F401
     from src.evaluation.prediction import job  # noqa: F401
     from src.evaluation.scoring import logits, results, score  # noqa: F401

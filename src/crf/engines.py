@@ -151,17 +151,17 @@ class TorchEngine:
 
     def _infer(self, probs: list[Tensor], rgb: list[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
         """The answers for a batch; if memory runs out, those of its halves, and later batches are as small."""
-        from . import gpu
+        from .gpu import meanfield
 
         try:
-            return gpu.infer(probs, rgb, models)
+            return meanfield.infer(probs, rgb, models)
         except RuntimeError as error:
             if not is_memory(error):
                 raise
             forget_locals(error)
         if len(probs) == 1:
             raise _too_large(rgb[0], "crf.engine=numba needs only main memory, and less of it")
-        gpu.forget()
+        meanfield.forget()
         half = len(probs) // 2
         self.batch = min(self.batch, half)
         return self._infer(probs[:half], rgb[:half], models) + self._infer(probs[half:], rgb[half:], models)

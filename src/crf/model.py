@@ -121,12 +121,16 @@ def effective_sigma(guidance: str, sigma_rgb: float) -> list[float]:
     return [round(float(s), 4) for s in sigma_rgb * factor * back]
 
 
+def colour_table(guidance: str, sigma_rgb: float) -> FloatArray:
+    """(3, 256) float32: per channel what `guide` makes of each byte."""
+    every = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
+    return np.ascontiguousarray(guide(every, guidance, sigma_rgb)[:, 0].T)
+
+
 def bilateral_features(rgb: Image, guidance: str, sigma_xy: float, sigma_rgb: float) -> FloatArray:
     """(5, H W) float32: x, y and the colours in units of their standard deviations, looked up by byte."""
-    every = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
-    table = np.ascontiguousarray(guide(every, guidance, sigma_rgb)[:, 0].T)  # (3, 256)
     colours = np.empty((3, rgb[..., 0].size), np.float32)
-    for channel, values in enumerate(table):
+    for channel, values in enumerate(colour_table(guidance, sigma_rgb)):
         values.take(rgb[..., channel].ravel(), out=colours[channel], mode="clip")
     return np.concatenate([positions(rgb.shape[0], rgb.shape[1], sigma_xy), colours])
 

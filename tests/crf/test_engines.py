@@ -83,7 +83,7 @@ def test_the_reference_serves_the_command(tmp_path):
 @pytest.fixture
 def scarce(monkeypatch):
     """Memory for two images at a time; holds the sizes of the batches that were tried."""
-    from src.crf import gpu
+    from src.crf.gpu import meanfield as gpu
 
     whole, tried = gpu.infer, []
 

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import gpu
 from ..errors import CRFError
+from ..gpu.batch import Batch
+from ..gpu.meanfield import Filter, build
 from ..model import SMALLEST, check_range
 from .kernels import Pairwise, as_numpy
 
@@ -29,10 +30,10 @@ def run_on_device(
     flat = torch.cat([one.flatten(1) for one in pictures], dim=1).T.float()  # (N, C)
     logarithms = _logarithms(flat, logits=logits)
     sizes = [int(np.prod(shape)) for shape in shapes]
-    batch = gpu._Batch(tuple((1, size) for size in sizes), flat.device)
+    batch = Batch(tuple((1, size) for size in sizes), flat.device)
     highest = torch.stack([part.amax(0) for part in torch.split(logarithms.exp(), sizes)])  # (B, C)
     guides = [None if image is None else as_numpy(image) for image in images]
-    filters: dict[Hashable, gpu._Filter] = {}
+    filters: dict[Hashable, Filter] = {}
     found: list[list[Tensor]] = [[] for _ in pictures]
     for model in models:
         for term in model.terms:
@@ -58,17 +59,17 @@ def _logarithms(flat: Tensor, *, logits: bool) -> Tensor:
     return flat.clamp(SMALLEST, 1).log()
 
 
-def _filter(term: Pairwise, shapes: Sequence[tuple[int, ...]], guides: Sequence[Any], batch: gpu._Batch) -> gpu._Filter:
+def _filter(term: Pairwise, shapes: Sequence[tuple[int, ...]], guides: Sequence[Any], batch: Batch) -> Filter:
     features = [term.features(shape, guide) for shape, guide in zip(shapes, guides, strict=True)]
     joined = torch.from_numpy(np.concatenate(features, axis=1)).to(batch.device)
-    return gpu._filter(joined, batch, term.normalization, any_size=True)
+    return build(joined, batch, term.normalization, any_size=True)
 
 
 def _gains(term: Pairwise, labels: int, like: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(term.gains(labels))).to(like.device)
 
 
-def _mean_field(logarithms: Tensor, terms: Sequence[tuple[gpu._Filter, Tensor]], iterations: int) -> Tensor:
+def _mean_field(logarithms: Tensor, terms: Sequence[tuple[Filter, Tensor]], iterations: int) -> Tensor:
     """Q = softmax(-U + sum of gains K Q), (N, C); labels whose logarithm is minus infinity stay at 0."""
     q = logarithms.softmax(1)
     for _ in range(iterations if terms else 0):

@@ -1,85 +1,23 @@
-"""Mean field in torch, on any device: a batch of images of any sizes at once, only tensor operations per iteration.
+"""Filters on the permutohedral lattice in torch alone, on any device.
 
-The images of a batch form one list of points; their lattices form one lattice whose parts do not touch. Splatting and
-slicing are products with sparse matrices; blurring is a sum of selected rows.
+The lattices of a batch form one lattice whose parts do not touch. Splatting and slicing are products with sparse
+matrices; blurring is a sum of selected rows.
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
-from .model import (
-    SMALLEST,
-    CRFParameters,
-    DenseCRF,
-    Image,
-    bilateral_features,
-    check_range,
-    check_shapes,
-    positions,
-)
-from .permutohedral import alpha, scales, strides
+from ..permutohedral import alpha, scales, strides
+from .batch import Batch
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-Sizes = tuple[tuple[int, int], ...]
-
-
-def infer(probs: Sequence[Tensor], rgb: Sequence[Image], models: Sequence[DenseCRF]) -> list[list[Tensor]]:
-    """Mean field of each model on each image; lattices are built once for all models.
-
-    Args:
-        probs: per image (C, H, W) float32 in [0, 1], sum 1 over C, all on the device that computes. Not modified.
-        rgb: per image (H, W, 3) uint8, the untouched image. Not modified.
-        models: what to run.
-
-    Returns:
-        Per image, per model (C, H, W) float32 on the device, sum 1 over C; 0 for labels below the model's label floor.
-
-    Raises:
-        ValueError: the arrays do not fit each other, or `probs` are not probabilities.
-        CRFError: standard deviations too small for a lattice.
-    """
-    for one, image in zip(probs, rgb, strict=True):
-        check_shapes(tuple(one.shape), image)
-    flat = torch.cat([one.flatten(1) for one in probs], dim=1).T.float()  # (N, C)
-    check_range(*torch.stack(flat.aminmax()).tolist())
-    batch = _Batch(tuple((image.shape[0], image.shape[1]) for image in rgb), flat.device)
-    highest = torch.stack([one.amax((1, 2)) for one in probs])
-    bilateral: dict[tuple[str, float, float], _Filter] = {}
-    found = []
-    for model in models:
-        key = (model.guidance, model.parameters.bilateral_sigma_xy, model.parameters.bilateral_sigma_rgb)
-        if key not in bilateral:
-            features = torch.cat([torch.from_numpy(bilateral_features(image, *key)) for image in rgb], dim=1)
-            bilateral[key] = _filter(features.to(flat.device), batch)
-        spatial = _spatial(batch, model.parameters.spatial_sigma)
-        found.append(_mean_field(flat, highest, batch, spatial, bilateral[key], model.parameters))
-    return [[answer[i] for answer in found] for i in range(len(probs))]
 
 
 @dataclass(frozen=True)
-class _Batch:
-    sizes: Sizes
-    device: torch.device
-
-    @property
-    def points(self) -> list[int]:
-        """Number of points of each image."""
-        return [height * width for height, width in self.sizes]
-
-    @cached_property
-    def image(self) -> Tensor:
-        """(N,) int64: the image that each point belongs to."""
-        counts = torch.tensor(self.points, device=self.device)
-        return torch.arange(len(counts), device=self.device).repeat_interleave(counts, output_size=sum(self.points))
-
-
-@dataclass(frozen=True)
-class _Filter:
+class Filter:
     """A normalised kernel, usually D^-1/2 K D^-1/2, of N points on a lattice of M vertices."""
 
     splat: Tensor  # (M, N) sparse CSR
@@ -91,40 +29,7 @@ class _Filter:
         return self.slice @ _blur(self.splat @ q, self.neighbours)
 
 
-def _mean_field(
-    flat: Tensor, highest: Tensor, batch: _Batch, spatial: _Filter, bilateral: _Filter, p: CRFParameters
-) -> list[Tensor]:
-    """Q = softmax(-U + sum of w K Q), as p e^x over its sum with U = -log p (Kraehenbuehl and Koltun 2011, alg. 1)."""
-    kept = (highest >= p.label_floor) | (highest == highest.amax(1, keepdim=True))  # (B, C)
-    columns = kept.any(0).nonzero().squeeze(1)
-    absent = ~kept[batch.image][:, columns]  # (N, c)
-    unary = flat[:, columns].clamp(SMALLEST, 1).masked_fill_(absent, 0)
-    unary /= unary.sum(1, keepdim=True)
-    q = unary
-    for _ in range(p.iterations):
-        x = torch.add(p.spatial_weight * spatial(q), bilateral(q), alpha=p.bilateral_weight)
-        x.masked_fill_(absent, -torch.inf)
-        q = unary * (x - x.amax(1, keepdim=True)).exp_()
-        q /= q.sum(1, keepdim=True)
-    answer = torch.zeros_like(flat).index_copy_(1, columns, q)
-    parts = torch.split(answer, batch.points)
-    return [part.T.reshape(-1, height, width) for part, (height, width) in zip(parts, batch.sizes, strict=True)]
-
-
-@lru_cache(maxsize=2)
-def _spatial(batch: _Batch, sigma: float) -> _Filter:
-    """The filter over positions; it depends only on the image sizes."""
-    features = torch.cat([torch.from_numpy(positions(*size, sigma)) for size in batch.sizes], dim=1)
-    return _filter(features.to(batch.device), batch)
-
-
-def forget() -> None:
-    """Free the lattices that are kept for later batches."""
-    _spatial.cache_clear()
-    torch.cuda.empty_cache()
-
-
-def _filter(features: Tensor, batch: _Batch, normalization: str = "symmetric", *, any_size: bool = False) -> _Filter:
+def build(features: Tensor, batch: Batch, normalization: str = "symmetric", *, any_size: bool = False) -> Filter:
     """Lattice of features (d, N) float32, in units of their standard deviations; see `strides` for `any_size`."""
     d, points = features.shape
     factors = torch.from_numpy(strides(features.abs().amax(1).tolist(), len(batch.sizes), any_size=any_size)).to(
@@ -154,7 +59,7 @@ def _filter(features: Tensor, batch: _Batch, normalization: str = "symmetric", *
     ones = torch.ones_like(norm)
     before = {"symmetric": norm, "before": norm * norm}.get(normalization, ones)
     after = {"symmetric": norm, "after": norm * norm}.get(normalization, ones)
-    return _Filter(matrices(before)[0], matrices(after * alpha(d))[1], neighbours)
+    return Filter(matrices(before)[0], matrices(after * alpha(d))[1], neighbours)
 
 
 def _simplices(features: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,9 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from .. import gpu
-from ..cpu import meanfield
-from .conftest import model, scene
+from ...cpu import meanfield
+from ...gpu import meanfield as gpu
+from ..conftest import model, scene
 
 MIXED = [scene(24, 37, 6), scene(40, 20, 6, seed=1), scene(1, 64, 6, seed=2), scene(52, 1, 6, seed=3)]
 
