@@ -77,10 +77,15 @@ tables-part: setup
 	  question="Which dense CRF, guidance image and fusion rule help a DeepLabV3?"
 	$(RUN) -m src.train table=losses data=voc_animals $(PART) $(LITE0) $(OWN) $(ARGS)
 	$(RUN) -m src.report table=losses data=voc_animals $(PART) $(LITE0) $(OWN) $(call KEEP,losses)
+	$(RUN) -m src.train table=crf_fusion data=voc_animals $(PART) $(LITE0) $(OWN) $(ARGS)
+	$(RUN) -m src.report table=crf_fusion data=voc_animals $(PART) $(LITE0) $(OWN) $(call KEEP,crf_fusion_own) \
+	  question="Is it the same for networks that were trained on 1,042 images?"
 	$(RUN) -m src.train -m seed=1,2,3 data=voc_animals $(PART) $(call LITE,2,$(SEGLAB_LITE)/lite2.pth) recipe=adam_poly \
 	  variants=none $(OWN) $(ARGS)
-	$(RUN) -m src.train -m seed=1,2,3 data=voc_animals $(PART) $(call LITE,0,none) recipe=adam_poly recipe.optimizer.lr=1e-3 \
-	  recipe.new_layers_lr_factor=1 variants=none $(OWN) $(ARGS)
+	$(RUN) -m src.train -m seed=1,2,3 data=voc_animals $(PART) $(call LITE,0,none) recipe=adam_poly recipe.optimizer.lr=3e-3 \
+	  recipe.new_layers_lr_factor=1 recipe.augment.crop=257 variants=none $(OWN) $(ARGS)
+	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc_animals-*-cross_entropy-adam_poly-seed* | paste -sd, -)" \
+	  $(call KEEP,backbones) question="What do ImageNet weights bring?"
 
 test: setup ## all tests, linters and type checks
 	@$(MAKE) --no-print-directory -j2 lint test-only

@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from omegaconf import OmegaConf
 
 from src.reporting.collect import of_folders
@@ -63,12 +62,20 @@ def test_times_that_are_nearly_equal_are_no_column(tmp_path):
     assert "about 20.9 ms per image" in costs.sentences(table)[0]
 
 
-@pytest.mark.parametrize("other", [{"device": "other card"}, {"jobs": 8}])
-def test_two_machines_are_never_in_one_column(other, tmp_path):
-    table = made(tmp_path, parameters=4e6, ms=90.0, **other)
+def test_two_machines_are_never_in_one_column(tmp_path):
+    table = made(tmp_path, parameters=4e6, ms=90.0, device="other card")
     assert columns(table)[-1] == "parameters, M"
     assert "Times and memory are left out, as the rows ran on different machines: card" in costs.sentences(table)[1]
     assert "seconds_per_image" not in formats.csv_text(table) and "parameters" in formats.csv_text(table)
+
+
+def test_trainings_that_shared_a_machine_have_no_times(tmp_path):
+    table = made(tmp_path, parameters=4e6, ms=90.0, jobs=8)
+    assert columns(table)[-1] == "parameters, M"
+    assert costs.sentences(table)[1].startswith(
+        "Times are left out, as 8 trainings shared the machine. Measured on: card"
+    )
+    assert "seconds" not in formats.csv_text(table) and "memory" in formats.csv_text(table)
 
 
 def test_the_csv_has_costs_in_plain_units(tmp_path):

@@ -1,4 +1,7 @@
-"""What the rows of a table cost: size, multiplications, time and memory. Never two machines in one column."""
+"""What the rows of a table cost: size, multiplications, time and memory.
+
+Never two machines in one column, and no times of trainings that shared a machine: they tell of each other.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,6 +25,7 @@ class Cost:
         sentence: how it reads where all rows have the same, with {} for the number.
         unit: what one of the shown unit is of that in the CSV.
         measured: whether it depends on the machine.
+        timed: whether it also depends on what else the machine does.
         read: from `results.json` and the variant to the value in the unit of the CSV, or None.
     """
 
@@ -31,6 +35,7 @@ class Cost:
     unit: float
     measured: bool
     read: Callable[[Mapping[str, Any], str], float | None]
+    timed: bool = False
 
 
 COSTS = (
@@ -42,6 +47,7 @@ COSTS = (
     Cost(
         *("seconds_per_image", "ms per image", "about {} ms per image", 1e-3, True),
         lambda r, variant: _costs(r).get("seconds", {}).get(variant),
+        timed=True,
     ),
     Cost(
         *("memory", "training memory, GB", "about {} GB of memory in training", 1e9, True),
@@ -50,6 +56,7 @@ COSTS = (
     Cost(
         *("training_seconds", "training, min", "about {} minutes of training", 60, True),
         lambda r, _: r.get("training", {}).get("seconds"),
+        timed=True,
     ),
 )
 
@@ -61,7 +68,7 @@ def _costs(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def value(table: Comparison, row: Row, cost: Cost) -> float:
     """A row's cost in the unit of the CSV, over its seeds: the median of times, else the mean; NaN if it is unknown."""
-    if cost.measured and len(machines(table)) > 1:
+    if (cost.measured and len(machines(table)) > 1) or (cost.timed and _at_once(table) > 1):
         return math.nan
     found = [cost.read(table.counts[id(cell)].results, row.variant) for cell in row.done]
     known = [float(one) for one in found if one is not None]
@@ -100,8 +107,16 @@ def sentences(table: Comparison) -> list[str]:
         without = (
             ", without the network" if any("without_network" in _costs(found) for found in _results(table)) else ""
         )
-        said.append(f"Times of an image are of one image alone{without}. Measured on: {there[0]}.")
+        alone = f"Times of an image are of one image alone{without}."
+        if (count := _at_once(table)) > 1:
+            alone = f"Times are left out, as {count} trainings shared the machine."
+        said.append(f"{alone} Measured on: {there[0]}.")
     return said
+
+
+def _at_once(table: Comparison) -> int:
+    """The most trainings that shared the machine of a run while it was measured."""
+    return max((_costs(results).get("jobs", 1) for results in _results(table)), default=1)
 
 
 def machines(table: Comparison) -> list[str]:
@@ -114,10 +129,9 @@ def _results(table: Comparison) -> list[Mapping[str, Any]]:
 
 
 def _machine(results: Mapping[str, Any]) -> str:
-    facts, jobs = results.get("machine", {}), _costs(results).get("jobs", 1)
+    facts = results.get("machine", {})
     words = [str(facts.get("device", "an unknown machine")), str(facts.get("precision", ""))]
     words += ["channels-last"] * bool(facts.get("channels_last"))
     words += [f"{count} thread{'s' * (count != 1)}" for count in [facts.get("threads")] if count]
     words += [f"{facts['processes']} processes"] * (facts.get("processes", 1) > 1)
-    words += [f"{jobs} trainings at a time"] * (jobs > 1)
     return ", ".join(word for word in words if word)
