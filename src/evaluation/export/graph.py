@@ -18,7 +18,7 @@ from src.models.deeplab import DeepLab, resize_logits
 from src.models.sources.onnx import INPUT, OUTPUTS
 
 OPSET = 18
-_TRACED = (2, 97, 65, 3)  # shape of the image that it is traced with; sizes that no stride divides
+_TRACED = (2, 161, 129, 3)  # shape of the image that it is traced with; sizes that no stride divides, enough for PAN
 _LARGEST = 2**31  # bytes; beyond, a file would need others beside it
 
 
@@ -64,7 +64,7 @@ def write_graph(network: Standalone, path: Path) -> None:
     Raises:
         InputError: torch cannot export this network, or it is too large for one file.
     """
-    from src.evaluation.export import same_padding
+    from src.evaluation.export import pooling, same_padding
 
     same_padding.replace(network)
     image = torch.randint(0, 256, _TRACED, dtype=torch.uint8)
@@ -79,7 +79,7 @@ def write_graph(network: Standalone, path: Path) -> None:
                 input_names=[INPUT],
                 output_names=list(OUTPUTS),
                 dynamic_shapes={INPUT: {0: size, 1: size, 2: size}},
-                custom_translation_table=same_padding.translations(),
+                custom_translation_table=same_padding.translations() | pooling.translations(),
                 verbose=False,
             )
             _name_sizes(program)
