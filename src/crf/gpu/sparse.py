@@ -13,7 +13,8 @@ from torch import Tensor
 from ..permutohedral import alpha, scales, strides
 from .batch import Batch
 
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+for _news in ("Sparse CSR tensor support is in beta", "Sparse invariant checks are implicitly disabled"):
+    warnings.filterwarnings("ignore", message=_news)
 
 
 @dataclass(frozen=True)

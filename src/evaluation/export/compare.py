@@ -27,7 +27,7 @@ from src.scoring.metrics import margins, scores_of
 
 Counts = npt.NDArray[Any]
 LEAST_EQUAL = 0.999  # share of pixels with the same label, below which a file is not kept
-SIZES = ((97, 161), (200, 129))  # height, width: no stride divides them
+SIZES = ((241, 289), (320, 257))  # height, width: most are divided by no stride; PAN wants 225 px at least
 
 
 @dataclass

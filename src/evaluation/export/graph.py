@@ -18,7 +18,7 @@ from src.models.deeplab import DeepLab, resize_logits
 from src.models.sources.onnx import INPUT, OUTPUTS
 
 OPSET = 18
-_TRACED = (2, 161, 129, 3)  # shape of the image that it is traced with; sizes that no stride divides, enough for PAN
+_TRACED = (2, 289, 257, 3)  # shape of the image that it is traced with; sizes that no stride divides, enough for PAN
 _LARGEST = 2**31  # bytes; beyond, a file would need others beside it
 
 

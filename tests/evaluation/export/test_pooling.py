@@ -13,7 +13,7 @@ from src.evaluation.export import pooling  # noqa: E402
 def test_it_is_torchs_for_sizes_that_were_not_traced(tmp_path):
     size = torch.export.Dim.DYNAMIC
     torch.onnx.export(
-        nn.AdaptiveAvgPool2d((6, 3)),
+        nn.AdaptiveAvgPool2d((6, 3)).eval(),
         (torch.rand(1, 2, 11, 9),),
         tmp_path / "pool.onnx",
         dynamo=True,
