@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from src.core.errors import InputError
 from src.core.files.reading import read_text
@@ -172,6 +173,7 @@ def curves(table: Comparison) -> Figure | None:
                     "linestyle": LINES[k % 4],
                     "linewidth": 1.0,
                     "alpha": 0.85,
+                    "marker": "o" if len(epochs) < 2 else None,  # a single epoch makes no line
                 }
                 label = text(network) if number == 0 and axes is left else None
                 axes.plot(epochs, factor * np.asarray(values), label=label, **style)
@@ -179,6 +181,8 @@ def curves(table: Comparison) -> Figure | None:
     right.set_ylabel("validation mIoU, %")
     for axes in (left, right):
         axes.set_xlabel("epoch")
+        axes.set_xlim(left=0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color="#eeeeee", linewidth=0.6)
     figure.legend(loc="outside upper center", ncols=beside, frameon=False, fontsize=8)
     return figure
