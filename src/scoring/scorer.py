@@ -56,6 +56,7 @@ class VariantScorer:
         matrices: per variant, the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
         trimaps: per variant, (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
         busy: seconds that CRFs ran; after `finish`, the sum over all processes.
+        seconds: that the whole scoring took, with the network; whoever scores sets it.
         waited: seconds for which `add` and `finish` waited for CRFs; after `finish`, the maximum over all processes.
     """
 
@@ -76,7 +77,7 @@ class VariantScorer:
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
         self.labeller = Labeller(variants, engine)
         self.inferences = self.labeller.inferences
-        self.busy = self.waited = 0.0
+        self.busy = self.waited = self.seconds = 0.0
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -115,14 +116,14 @@ class VariantScorer:
         for observer in self.observers:
             observer.finish()
 
-    def account(self, seconds: float) -> str:
-        """A text on how the time of scoring, `seconds`, was spent."""
+    def account(self) -> str:
+        """A text on how the time of scoring was spent."""
         if self.engine is None:
-            return f"{len(self.ids)} images in {seconds:.1f} s"
+            return f"{len(self.ids)} images in {self.seconds:.1f} s"
         ran = f"CRFs ran for {self.busy:.1f} s{' in all processes' if processes.count() > 1 else ''}"
         beside = f"beside the network, which waited {self.waited:.1f} s for them"
         how = beside if self.engine.ahead else "in turn with the network"
-        return f"{len(self.ids)} images in {seconds:.1f} s: {ran} {how}"
+        return f"{len(self.ids)} images in {self.seconds:.1f} s: {ran} {how}"
 
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.

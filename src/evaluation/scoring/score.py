@@ -124,4 +124,5 @@ def score_network(
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
         trainer.test(LogitsTask(keep, scorer, task.classes, task.mapping), data, verbose=False)
-    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)
+    scorer.seconds = time.perf_counter() - started
+    console.print(f"scored      {scorer.account()}", highlight=False, soft_wrap=True)

@@ -84,6 +84,7 @@ TRAIN = parts(
         "name": either((None,), _run_name),
         "resume": either((None, "auto", "last"), check_path),
         "overwrite": check_flag,
+        "dry_run": check_flag,
         "keep_logits": check_flag,
         "panels": _worst_or(whole(0, COUNT)),
         "jobs": whole(1, 64, "processes at a time"),

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
+from src.runs.listing import epochs_done
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Sweep:
                         running.append(self._start(ready, progress))
                     time.sleep(0.2)
                     for one in running:
-                        progress.update(one.bar, completed=_epochs(one.folder))
+                        progress.update(one.bar, completed=epochs_done(one.folder))
                     for one in [one for one in running if one.process.poll() is not None]:
                         running.remove(one)
                         progress.remove_task(one.bar)
@@ -123,7 +123,9 @@ class Sweep:
                 stderr=subprocess.STDOUT,
                 env=environment,
             )
-        bar = progress.add_task(f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=_epochs(folder))
+        bar = progress.add_task(
+            f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=epochs_done(folder)
+        )
         return _Running(job, folder, process, slot, bar, time.monotonic())
 
     def _end(self, one: _Running) -> None:
@@ -161,13 +163,6 @@ def _next(todo: list[Job], running: list[_Running]) -> Job | None:
             todo.remove(job)
             return job
     return None
-
-
-def _epochs(folder: RunFolder) -> int:
-    """Number of epochs in the metrics of a run folder."""
-    with suppress(OSError):
-        return max(0, folder.metrics.read_bytes().count(b"\n") - 1)
-    return 0
 
 
 def _because(status: int) -> str:
