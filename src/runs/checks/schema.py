@@ -211,3 +211,12 @@ REPORT = parts(
         "images": either((None,), _worst),
     }
 )
+PLAN = parts(
+    {
+        "options": many(check_text),
+        "runs": PATH,
+        "into": check_path,
+        "jobs": whole(1, 64, "processes at a time"),
+        "steps": either((None,), whole(0, 10_000)),
+    }
+)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -47,8 +48,6 @@ class Sweep:
         self.free = list(range(at_once))
         self.ended = 0
         self.failed = 0
-        self.devices = _devices()
-        self.threads = max(1, usable_cores() // at_once) if at_once > 1 else None
 
     def run(self) -> int:
         """Run what is missing; returns the number of jobs that failed."""
@@ -110,19 +109,7 @@ class Sweep:
         folder.failure.unlink(missing_ok=True)
         job.config.overwrite = False  # from now on, what the folder holds is this job's
         slot = self.free.pop(0)
-        environment = os.environ | {CHILD: "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
-        if self.threads is not None:
-            environment = {"OMP_NUM_THREADS": str(self.threads), "NUMBA_NUM_THREADS": str(self.threads)} | environment
-        if self.devices:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(self.devices, slot, self.at_once))
-        with folder.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "src.train", *typed(job.options), "hydra.mode=RUN"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
+        process = started(job.options, folder.log, slot=slot, at_once=self.at_once)
         bar = progress.add_task(
             f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=epochs_done(folder)
         )
@@ -153,6 +140,31 @@ class Sweep:
         number = f"{self.ended:>{len(str(len(self.jobs)))}}/{len(self.jobs)}"
         line = printable(f"{number}  {status:<11}  {job.label}  {text}")
         self.console.print(line, style=style, soft_wrap=True, highlight=False)
+
+
+def started(options: Sequence[str], log: Path, *, slot: int, at_once: int) -> "subprocess.Popen[bytes]":
+    """A process of `src.train`, which ends when its standard input is closed.
+
+    Args:
+        options: the words of its command line.
+        log: takes what it prints.
+        slot: its number among those that run at a time, from 0.
+        at_once: how many run at a time and share cores and GPUs.
+    """
+    environment = os.environ | {CHILD: "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
+    if at_once > 1:
+        threads = str(max(1, usable_cores() // at_once))
+        environment = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads} | environment
+    if devices := _devices():
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(devices, slot, at_once))
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.train", *typed(options), "hydra.mode=RUN"],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
 
 
 def _next(todo: list[Job], running: list[_Running]) -> Job | None:
