@@ -52,7 +52,7 @@ def show_jobs(jobs: Sequence[Job], console: Console) -> None:
     for number, job in enumerate(jobs, start=1):
         state, said = in_words(job)
         found[state] = found.get(state, 0) + 1
-        name = job.label or (job.folder.path.name if job.folder is not None else " ".join(job.options))
+        name = job.label if len(jobs) > 1 or job.folder is None else job.folder.path.name
         place = f"{number:>{len(str(len(jobs)))}}/{len(jobs)}"
         line = printable(f"{place}  {state:<{_WIDTH}}  {name}  {said}".rstrip())
         console.print(line, style=_STYLES.get(state), soft_wrap=True, highlight=False)
