@@ -1,6 +1,7 @@
 """The scoring of all variants of an image: labels against the truth, from counts per image to scores of a data set."""
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,7 +57,8 @@ class VariantScorer:
         matrices: per variant, the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
         trimaps: per variant, (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
         busy: seconds that CRFs ran; after `finish`, the sum over all processes.
-        seconds: that the whole scoring took, with the network; whoever scores sets it.
+        seconds: of the whole scoring, from `begin` to `finish`.
+        first: seconds until the first image was taken in; what is done once, such as compiling, is in them.
         waited: seconds for which `add` and `finish` waited for CRFs; after `finish`, the maximum over all processes.
     """
 
@@ -77,7 +79,8 @@ class VariantScorer:
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
         self.labeller = Labeller(variants, engine)
         self.inferences = self.labeller.inferences
-        self.busy = self.waited = self.seconds = 0.0
+        self.busy = self.waited = self.seconds = self.first = 0.0
+        self.begun = time.perf_counter()
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -87,6 +90,10 @@ class VariantScorer:
     ) -> None:
         if self.engine is not None:
             self.engine.close(cancel=error is not None)
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self.begun = time.perf_counter()
 
     def add(self, image_id: str, probs: Mapping[Inference, Tensor], rgb: Image, target: Tensor) -> None:
         """Take in one image; its scores may follow later.
@@ -99,6 +106,7 @@ class VariantScorer:
         """
         for image in self.labeller.add((image_id, target.cpu()), probs, rgb):
             self._score(image)
+        self.first = self.first or time.perf_counter() - self.begun
 
     def finish(self) -> None:
         """Wait for the running CRFs, score their images, and gather the scores of all processes."""
@@ -115,6 +123,7 @@ class VariantScorer:
         self.busy, self.waited = sum(busy), max(waited)
         for observer in self.observers:
             observer.finish()
+        self.seconds = time.perf_counter() - self.begun
 
     def account(self) -> str:
         """A text on how the time of scoring was spent."""

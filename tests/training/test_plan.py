@@ -28,7 +28,9 @@ RESULTS = ROOT / "experiments" / "results"
 
 
 def test_the_time_and_the_size_of_a_run_are_sums():
-    assert PACE.seconds(epochs=6, steps=5, validations=2, images=4) == 10 + 6 * (5 * 2 + 1) + 2 * 4 * 0.5 + 4 * 3
+    assert (
+        PACE.seconds(epochs=6, steps=5, validations=2, images=4) == 10 + 6 * 5 * 2 + (6 + 2) * 1 + 2 * 4 * 0.5 + 4 * 3
+    )
     assert PACE.disk(images=4, pictures=2) == 1000 + 40 + 200 + 7
 
 
@@ -76,7 +78,7 @@ def test_the_pace_of_a_run_leaves_its_first_epoch_out(tmp_path):
     results = json.loads(folder.results.read_text())
     results |= {
         "training": {"steps": 15, "of": 15, "stopped": None, "seconds": 60.0, "fitting": 66.0, "memory": 5},
-        "costs": {"seconds": {"none": 0.1}, "scoring": 20.0, "jobs": 1},
+        "costs": {"seconds": {"none": 0.1}, "scoring": 25.0, "first": 5.5, "jobs": 1},
         "seconds": 100.0,
     }
     folder.results.write_text(json.dumps(results))
@@ -85,8 +87,12 @@ def test_the_pace_of_a_run_leaves_its_first_epoch_out(tmp_path):
     rows = ["0,4,9,30,0", "1,9,1,9,8", "2,14,2,13,12"]
     folder.metrics.write_text("\n".join(["epoch,step,time/data,time/step,time/validation", *rows, ""]))
     found = read_pace(folder)
-    assert (found.start, found.step, found.saving) == (14, 2.5, 2)  # 100 - 66 - 20; 10 s and 15 s in five steps; 6 / 3
-    assert (found.validation, found.scoring, found.kept) == (10 / 40, 0.5, 500)
+    assert (found.start, found.step, found.saving) == (
+        14,
+        2.5,
+        1.2,
+    )  # 100 - 66 - 40 x 0.5; 10 s and 15 s in 5 steps; 6 / 5
+    assert (found.validation, found.scoring, found.kept) == (10 / 40, 0.5, 500)  # (25 - 5.5) / 39
     everything = sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
     assert found.disk(images=40, pictures=0) == pytest.approx(everything)
     folder.metrics.write_text("epoch,step,time/data,time/step,time/validation\n0,4,x,1,0\n")
@@ -97,8 +103,8 @@ def test_the_pace_of_a_run_leaves_its_first_epoch_out(tmp_path):
 def test_images_are_those_of_the_config_where_the_data_is_not_there(tmp_path):
     (job,) = expand(["data=voc2012", f"data.root={tmp_path}", "data.val_limit=100"])
     assert images_of(job.config) == Images(1464, 100, there=False)
-    (job,) = expand(["data=camvid", f"data.root={tmp_path}", "data.expected=null"])
-    with pytest.raises(InputError, match=r"the data of camvid is not there.*src\.check data=camvid"):
+    (job,) = expand(["data=voc2012", f"data.root={tmp_path}", "data.expected=null"])
+    with pytest.raises(InputError, match=r"the data of voc2012 is not there.*src\.check data=voc2012"):
         images_of(job.config)
 
 
@@ -146,7 +152,7 @@ def test_a_pilot_tells_its_spreads_and_typical_ones_fill_the_gaps(tmp_path):
         for seed in (1, 2, 3):
             make_run(tmp_path / f"{loss}{seed}", loss=loss, seed=seed, variants={"none": 0.8 + 0.01 * seed})
     spreads, told = finding.spreads_of(of_folders([tmp_path]), shared=False)
-    assert told == ["a pilot of 2 rows, 6 trainings and 40 images"] and 0.003 < spreads.seeds < 0.03
+    assert told == ["a pilot of 2 rows, 6 trainings and 40 images of made"] and 0.003 < spreads.seeds < 0.03
     spreads, told = finding.spreads_of(of_folders([tmp_path / "focal1", tmp_path / "dice1"]), shared=False)
     assert (
         spreads.seeds == finding.TYPICAL.seeds and "of seeds it says nothing" in told[0] and "typical: seeds" in told[1]
@@ -170,7 +176,7 @@ def test_rows_and_seeds_of_a_table_are_counted():
         (["table=losses", "recipe.epoch=3"], "Did you mean recipe.epochs?"),
         (["table=losses", "data=shapes", "runs=nowhere"], "runs=nowhere: there is no such folder"),
         (["table=losses", "data=shapes", "steps=-1"], "steps=-1: must be a whole number"),
-        (["data=camvid", "data.expected=null"], "the data of camvid is not there"),
+        (["data.expected=null"], "the data of voc2012 is not there"),
     ],
 )
 def test_bad_input_is_told_before_torch_is_imported(tmp_path, words, told):
@@ -192,4 +198,4 @@ def test_a_plan_foretells_the_bytes_of_the_runs_and_then_takes_their_times(tmp_p
     again = run("plan", *words, "seed=1,2", cwd=tmp_path).stdout.replace("seed=1 ", "")
     print(planned, again, folder.read_results()["seconds"])
     assert "2 done, 2 waiting" in again and "done runs of this machine" in again
-    assert "a pilot of 2 rows, 2 trainings and 3 images" in again
+    assert "a pilot of 2 rows, 2 trainings and 3 images of shapes" in again

@@ -89,6 +89,7 @@ _COSTS: Shape = {
     "crop?": _WHOLE,
     "seconds": {"*": _TIME},
     "scoring?": _TIME,
+    "first?": _TIME,
     "jobs": _WHOLE,
     "without_network?": _PLAIN,
 }

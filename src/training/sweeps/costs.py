@@ -176,8 +176,9 @@ def _of_kind(kind: Kind) -> list[tuple[str, str]]:
     steps, validated = images.train // recipe.batch_size, validations(recipe.epochs, recipe.val_every)
     whole = pace.seconds(epochs=recipe.epochs, steps=steps, validations=validated, images=images.val)
     times = [
-        f"{recipe.epochs} epochs of {duration(steps * pace.step + pace.saving)}",
+        f"{recipe.epochs} epochs of {duration(steps * pace.step)}",
         f"{validated} validation{'s' * (validated > 1)} of {duration(images.val * pace.validation)}",
+        f"checkpoints {duration((recipe.epochs + validated) * pace.saving)}",
         f"scoring {duration(images.val * pace.scoring)}",
         f"the rest {duration(pace.start)}",
     ]

@@ -84,7 +84,9 @@ def spreads_of(cells: Sequence[Cell], *, shared: bool) -> tuple[Spreads, list[st
         lines.append(f"typical: images from {_TYPICAL_VARIANTS if shared else _TYPICAL['images']}")
     if seeds is None:
         lines.append(
-            "seeds of variants: not known, taken as 0" if shared else f"typical: seeds from {_TYPICAL['seeds']}"
+            "seeds: taken as 0, since no published variants have several"
+            if shared
+            else f"typical: seeds from {_TYPICAL['seeds']}"
         )
     return (
         Spreads(
@@ -116,8 +118,9 @@ def _rows(cells: Sequence[Cell], *, shared: bool) -> tuple[list[Sample], str]:
         samples = [sample for sample in samples if sample.trainings == samples[0].trainings]
     if not samples:
         return [], ""
+    data = ", ".join(sorted({str(found.results["data"]) for found in counts.values()}))
     trainings = len({name for sample in samples for name in sample.trainings})
-    return samples, f"a pilot of {len(samples)} rows, {trainings} trainings and {samples[0].images} images"
+    return samples, f"a pilot of {len(samples)} rows, {trainings} trainings and {samples[0].images} images of {data}"
 
 
 def show(question: Question, images: int, cells: Sequence[Cell], console: Console) -> None:
@@ -133,13 +136,11 @@ def show(question: Question, images: int, cells: Sequence[Cell], console: Consol
     spreads, source = spreads_of(cells, shared=question.shared)
     design = Design(images, question.seeds, question.compared, question.trained)
     tell("rows", f"{question.compared} compared with a baseline, {_seeds(question.seeds)} each, {images} val images")
-    whose = "differences of two variants" if spreads.shared else "a training"
     once = math.hypot(spreads.seeds, spreads.interaction / math.sqrt(images))
-    of_images = _points(spreads.images / math.sqrt(images))
-    tell(
-        "spreads",
-        f"other images {of_images}, other seeds {_points(once)} of {whose} (standard deviations, points of mIoU)",
-    )
+    whose = "a difference" if spreads.shared else "a training"
+    of_seeds = f"{_points(once)} points of {whose} over seeds" if once > 0 else "over seeds it is not known"
+    of_images = f"{_points(spreads.images / math.sqrt(images))} points of a difference over images"
+    tell("spreads", f"{of_images}, {of_seeds} (standard deviations of mIoU)")
     for line in source:
         tell("", line)
     least = smallest(spreads, design)

@@ -19,7 +19,7 @@ class Pace:
     Attributes:
         start: seconds of a run beside its epochs and its scoring.
         step: seconds of a training step, with the waiting for data.
-        saving: seconds of an epoch beside its steps and its validation: checkpoints.
+        saving: seconds that a checkpoint takes; there is one for each epoch, and at most one for each validation.
         validation: seconds of a validation, per image.
         scoring: seconds of the scoring with all variants, per image.
         memory: bytes of a training process at most, see `src.core.memory.largest_memory`.
@@ -42,7 +42,8 @@ class Pace:
 
     def seconds(self, *, epochs: int, steps: int, validations: int, images: int) -> float:
         """Of a run with so many epochs of so many steps, validations, and val images."""
-        training = epochs * (steps * self.step + self.saving) + validations * images * self.validation
+        saved = (epochs + validations) * self.saving
+        training = epochs * steps * self.step + validations * images * self.validation + saved
         return self.start + training + images * self.scoring
 
     def disk(self, *, images: int, pictures: int) -> float:
@@ -78,16 +79,18 @@ def read_pace(folder: RunFolder, *, seconds: float | None = None) -> Pace | None
     later = epochs[1:] or epochs
     validated = [one for one in later if one[2] > 0] or [one for one in epochs if one[2] > 0]
     images = int(results["images"])
+    first = costs.get("first", 0.0) if images > 1 else 0.0  # what is done once is in it, and counts as the start
+    scoring = max(0.0, costs["scoring"] - first) / (images - (first > 0))
     pictures = _sizes(folder.panels.glob("*.png"))
     kept, counted = _sizes([folder.best, folder.last]), _sizes([folder.confusion, folder.trimaps])
     counted += _sizes(folder.logits.glob("*"))
     everything = _sizes(path for path in folder.path.rglob("*") if "evaluations" not in path.parts)
     return Pace(
-        start=max(0.0, whole - training["fitting"] - costs["scoring"]),
+        start=max(0.0, whole - training["fitting"] - images * scoring),
         step=median(one[1] / one[0] for one in later),
-        saving=(training["fitting"] - training["seconds"]) / len(epochs),
+        saving=(training["fitting"] - training["seconds"]) / sum(2 if one[2] > 0 else 1 for one in epochs),
         validation=median(one[2] for one in validated) / images if validated else 0.0,
-        scoring=costs["scoring"] / images,
+        scoring=scoring,
         memory=float(training.get("memory", 0)),
         kept=sum(kept),
         counted=sum(counted) / images,
