@@ -28,7 +28,7 @@ _OWN = (  # keys of a job that a measurement sets itself
         "panels",
         "logger",
     ),
-    *("seed", "trainer.max_time", "trainer.profile", "dry_run"),
+    *("trainer.max_time", "trainer.profile", "dry_run"),
 )
 
 
