@@ -48,8 +48,9 @@ def images_of(config: DictConfig) -> Images:
         path = only_reading(source_of(config.data))(root=Path(data["root"]))
     except InputError:
         promised: Mapping[str, Any] = data["expected"] or data["prepare"]
-        found = [int(promised.get(split) or 0) for split in ("train", "val")]
-        if data["train_list"] is None or data["val_list"] is None or not all(found):
+        counts = [promised.get(split) for split in ("train", "val")]
+        found = [count for count in counts if isinstance(count, int) and count > 0]
+        if data["train_list"] is None or data["val_list"] is None or len(found) < 2:
             raise InputError(
                 f"data.root={data['root']}: the data of {data['name']} is not there, so its images cannot be counted; "
                 f"python -m src.check data={data['name']} data.root=FOLDER finds or fetches it."
