@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 TARGET = ROOT / "docs" / "reference.md"
-COMMANDS = ("train", "evaluate", "predict", "page", "tune", "report", "check", "export")
+COMMANDS = ("train", "evaluate", "predict", "page", "tune", "report", "plan", "check", "export")
 GROUPS = {  # with the file whose comments explain the keys of all
     "backbone": "resnet50",
     "head": "deeplabv3plus",

@@ -10,8 +10,9 @@ from src.core.command.entry import command, is_main
 from src.reporting.run_table import show
 from src.runs.checks.commands import check_train, prepare
 from src.runs.folder import RunFolder
+from src.runs.listing import dry_run, single
 from src.runs.state import run_folder, scored_folder, starting_point, state
-from src.training.launcher import register_launcher
+from src.training.sweeps.launcher import register_launcher
 
 
 @command("train", check_train, prepare=prepare, launcher=register_launcher)
@@ -19,6 +20,8 @@ def main(config: DictConfig) -> float:
     """Do the missing parts of this config's run; returns the monitored value, for sweepers."""
     main_process = is_main(config)
     console, folder = Console(markup=False, emoji=False, quiet=not main_process), run_folder(config)
+    if config.dry_run:
+        return dry_run(single(config), console)
     before = state(config, folder)
     if before == "done":
         console.print(f"This run is done already (overwrite=true runs it again): {folder.path}", soft_wrap=True)
@@ -50,13 +53,10 @@ def train(config: DictConfig, folder: RunFolder, console: Console) -> None:
     console.print(f"machine     {machine}{recipe.batches(config.recipe, machine)}", soft_wrap=True)
     build.compile_ahead(config, machine)
     data = build.datamodule(config, machine)
-    data.prepare_data()
     console.print(f"data        {config.data.name}: {data.summary()}; {data.remember()}", soft_wrap=True)
     task, origin = recipe.task(config, machine, fingerprint=data.fingerprint())
     console.print(f"weights     {origin}", soft_wrap=True)
-    if checkpoint is not None:
-        checkpoint, said = resume.go_on(checkpoint, config, folder, task)
-        console.print(f"resuming    {said}", soft_wrap=True)
+    checkpoint = resume.go_on(checkpoint, config, folder, task, console)
     if is_main(config):
         folder.begin(config, {split: data.ids(split) for split in ("train", "val")})
     with (

@@ -24,7 +24,7 @@ if "light" in sys.argv:
     sys.modules["torch"] = None  # importing it raises ImportError
     from src.reporting import request  # noqa: F401
     from src.reporting.output import publish  # noqa: F401
-    from src.training import launcher  # noqa: F401
+    from src.training.sweeps import launcher  # noqa: F401
 else:
     from src.core.names import load_plugins
     from src.crf.cpu import meanfield  # noqa: F401

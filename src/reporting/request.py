@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from src.core.errors import InputError, printable
 from src.core.values import check_config, check_folder_name, check_text, either, many, parts
 from src.reporting.collect import Cell, of_counts, of_folders, of_jobs
 from src.reporting.comparison import Comparison, compare
-from src.runs.jobs import expand
+from src.runs.jobs import Job, expand
 
 QUESTION = "table.yaml"  # in a folder of copied runs
 _COPIED = parts(
@@ -66,12 +67,22 @@ def asked(config: DictConfig) -> Question:
         return of_files(folders_in(words[0].removeprefix("counts=")), config)
     if sum(word.startswith("runs=") for word in words) > 1:
         raise InputError("runs= is given twice; for several folders give runs=FOLDER,FOLDER.")
+    return of_sweep(
+        of_jobs(swept(config, words)), words, title=config.title, text=config.question, baseline=config.baseline
+    )
+
+
+def swept(config: DictConfig, words: Sequence[str]) -> list[Job]:
+    """The jobs that words of `src.train` make.
+
+    Raises:
+        InputError: they make no config; `config` is that of the command that took them, whose keys are told, too.
+    """
     try:
-        jobs = expand(words)
+        return expand(words)
     except HydraException as error:
         own = [str(key) for key in config if key != "options"]
-        raise InputError(sentence(error, "train", words, besides=own)) from error
-    return of_sweep(of_jobs(jobs), words, title=config.title, text=config.question, baseline=config.baseline)
+        raise InputError(sentence(error, "train", [*words], besides=own)) from error
 
 
 def folders_in(text: str) -> list[Path]:

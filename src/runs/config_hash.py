@@ -10,7 +10,19 @@ from src.core.values import as_dict
 from src.scoring.presets import tuned_on
 
 # Keys that do not change a result: places of files, display, and how jobs run.
-_NOT_IDENTITY = ("name", "runs", "resume", "overwrite", "logger", "panels", "table", "jobs", "keep_logits", "output")
+_NOT_IDENTITY = (
+    "name",
+    "runs",
+    "resume",
+    "overwrite",
+    "logger",
+    "panels",
+    "table",
+    "jobs",
+    "keep_logits",
+    "output",
+    "dry_run",
+)
 _ADDRESSES = ("url", "sbd_url", "download")  # of the data; its checksums stay
 _TRAINER_IDENTITY = ("precision", "max_time")
 

@@ -1,6 +1,7 @@
 """The scoring of all variants of an image: labels against the truth, from counts per image to scores of a data set."""
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,6 +57,8 @@ class VariantScorer:
         matrices: per variant, the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
         trimaps: per variant, (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
         busy: seconds that CRFs ran; after `finish`, the sum over all processes.
+        seconds: of the whole scoring, from `begin` to `finish`.
+        first: seconds until the first image was taken in; what is done once, such as compiling, is in them.
         waited: seconds for which `add` and `finish` waited for CRFs; after `finish`, the maximum over all processes.
     """
 
@@ -76,7 +79,8 @@ class VariantScorer:
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
         self.labeller = Labeller(variants, engine)
         self.inferences = self.labeller.inferences
-        self.busy = self.waited = 0.0
+        self.busy = self.waited = self.seconds = self.first = 0.0
+        self.begun = time.perf_counter()
 
     def __enter__(self) -> "VariantScorer":
         return self
@@ -86,6 +90,10 @@ class VariantScorer:
     ) -> None:
         if self.engine is not None:
             self.engine.close(cancel=error is not None)
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self.begun = time.perf_counter()
 
     def add(self, image_id: str, probs: Mapping[Inference, Tensor], rgb: Image, target: Tensor) -> None:
         """Take in one image; its scores may follow later.
@@ -98,6 +106,7 @@ class VariantScorer:
         """
         for image in self.labeller.add((image_id, target.cpu()), probs, rgb):
             self._score(image)
+        self.first = self.first or time.perf_counter() - self.begun
 
     def finish(self) -> None:
         """Wait for the running CRFs, score their images, and gather the scores of all processes."""
@@ -114,15 +123,16 @@ class VariantScorer:
         self.busy, self.waited = sum(busy), max(waited)
         for observer in self.observers:
             observer.finish()
+        self.seconds = time.perf_counter() - self.begun
 
-    def account(self, seconds: float) -> str:
-        """A text on how the time of scoring, `seconds`, was spent."""
+    def account(self) -> str:
+        """A text on how the time of scoring was spent."""
         if self.engine is None:
-            return f"{len(self.ids)} images in {seconds:.1f} s"
+            return f"{len(self.ids)} images in {self.seconds:.1f} s"
         ran = f"CRFs ran for {self.busy:.1f} s{' in all processes' if processes.count() > 1 else ''}"
         beside = f"beside the network, which waited {self.waited:.1f} s for them"
         how = beside if self.engine.ahead else "in turn with the network"
-        return f"{len(self.ids)} images in {seconds:.1f} s: {ran} {how}"
+        return f"{len(self.ids)} images in {self.seconds:.1f} s: {ran} {how}"
 
     def scores(self) -> dict[str, Scores]:
         """Data-set scores per variant.

@@ -1,6 +1,7 @@
 """The training itself: Lightning's Trainer with all callbacks, the best epoch, and how the training ended."""
 
 import math
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def fit(
     Returns:
         How it ended. `monitor`: key, value and epoch of the best, counted from 0; the epoch is None if the network is
         scored without training. `training`: steps made, steps planned, what stopped it early, or None; and, if it was
-        trained, the seconds that all its epochs took, and the largest memory of a process, see `largest_memory`.
+        trained, the seconds that all its epochs took, those of this attempt with its checkpoints (`fitting`), and the
+        largest memory of a process, see `largest_memory`.
     """
     recipe = config.recipe
     if recipe.epochs > 0:
@@ -101,8 +103,14 @@ def fit(
             draw_curves(folder)  # of the epochs before a resume
         batch_size = recipe.batch_size // trainer.world_size
         with memory_for(task, batch_size=batch_size, crop=recipe.augment.crop, accumulate=recipe.accumulate):
+            started = time.perf_counter()
             trainer.fit(task, data, ckpt_path=resume, weights_only=True)
-        spent = {"seconds": _seconds(trainer), "memory": largest_memory(trainer.strategy.root_device)}
+            fitting = round(time.perf_counter() - started, 1)
+        spent = {
+            "seconds": _seconds(trainer),
+            "fitting": fitting,
+            "memory": largest_memory(trainer.strategy.root_device),
+        }
         give_back_freed_memory()
         ended = {"monitor": _best(trainer, config, folder), "training": {**_length(trainer, config), **spent}}
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 from torch import Tensor, nn
 
 from src.core.command.entry import is_main
@@ -24,23 +25,28 @@ from src.runs.state import changed_data
 from src.training.task import SegmentationTask
 
 
-def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: SegmentationTask) -> tuple[Path, str]:
+def go_on(
+    wanted: Path | None, config: DictConfig, folder: RunFolder, task: SegmentationTask, console: Console
+) -> Path | None:
     """Check the checkpoint to resume from, and copy the best checkpoint of its run: it may stay the best.
 
     If `last.ckpt` of the folder is damaged, the training goes on from `best.ckpt`.
 
     Args:
-        wanted: path of the checkpoint.
+        wanted: path of the checkpoint; None: the training starts from the beginning.
         config: of the resumed run.
         folder: of the resumed run.
         task: of the resumed run; it is told if its recipe is another than the checkpoint's.
+        console: gets one line about the checkpoint.
 
     Returns:
-        The path of the checkpoint to go on from, and one line about it.
+        The path of the checkpoint to go on from; None where there is none.
 
     Raises:
         InputError: it is not of this project, of another network or optimiser, or this folder's data has changed.
     """
+    if wanted is None:
+        return None
     main, is_own = is_main(config), wanted.parent.resolve() == folder.path.resolve()
     path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted, training=True), "")
     stored = _check_resume(path, content, config, task)
@@ -58,7 +64,9 @@ def go_on(wanted: Path, config: DictConfig, folder: RunFolder, task: Segmentatio
     if _schedule(stored) != _schedule(config) or not is_same_score:
         task.recipe_before = stored.recipe if is_same_score else OmegaConf.merge(stored.recipe, {"scheduler": None})
         said += "; rates and schedule are those of the new config"
-    return path, said if is_own else said + _adopt_best(path, folder, task, copy=main)
+    said += "" if is_own else _adopt_best(path, folder, task, copy=main)
+    console.print(f"resuming    {said}", soft_wrap=True)
+    return path
 
 
 def checked(

@@ -103,7 +103,7 @@ def _composes(door, words, line):
         if door == "train":
             _trains(tuple(words))
             return
-        if door == "report":
+        if door in ("report", "plan"):
             words = _gathered(words, door, "options")
         OmegaConf.to_container(compose(door, overrides=words))
     except Exception as error:

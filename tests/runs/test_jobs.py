@@ -8,8 +8,8 @@ from src.core.files.whole import write_json
 from src.runs.folder import RunFolder
 from src.runs.jobs import expand
 from src.runs.state import run_folder
-from src.training.launcher import _typed
-from src.training.sweep import _because, _devices
+from src.training.sweeps.launcher import _typed
+from src.training.sweeps.sweep import _because, _devices
 from tests.conftest import RESULTS
 
 SMALL = ["data=shapes", "backbone.weights=none", "recipe=demo"]

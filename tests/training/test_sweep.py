@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from src.training.sweep import _share
+from src.training.sweeps.sweep import _share
 from tests.conftest import TINY, environment, run, warm_run
 
 SHORT = [*TINY, "recipe.epochs=2", "variants=none", "panels=0"]

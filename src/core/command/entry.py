@@ -174,10 +174,15 @@ def _complain(message: str, *, status: int = 1) -> int:
 
 
 def _gathered(words: list[str], name: str, rest: str) -> list[str]:
-    """Collect the words whose key is not in `conf/NAME.yaml` into a list `rest`; quote texts with commas."""
-    own = {*OmegaConf.load(CONF / f"{name}.yaml"), "logger", "hydra"}
+    """Collect the words whose key is not in `conf/NAME.yaml` into a list `rest`; quote texts with commas.
+
+    A sweep is in these words whether or not there is an -m.
+    """
+    content = OmegaConf.load(CONF / f"{name}.yaml")
+    groups = [str(group) for one in content.defaults if OmegaConf.is_dict(one) for group in one]
+    own = {*content, *groups, "hydra"}
     kept, others = [], []
-    for word in words:
+    for word in (word for word in words if word not in ("-m", "--multirun")):
         key, _, value = word.partition("=")
         if not word.startswith("-") and re.split(r"[.@]", key)[0] not in own:
             others.append(_quoted(word))

@@ -51,6 +51,8 @@ def of_network(
     Returns:
         parameters: their number. multiply_adds: of convolutions and matrix products for an image of crop x crop px.
         crop: as given. seconds: per variant, the median time from an image in memory to labels, see `seconds`.
+        scoring: seconds that all val images took with all variants, network and CRFs side by side. first: those of them
+        until the first image was taken in.
         jobs: that shared the machine meanwhile.
     """
     device = trainer.strategy.root_device
@@ -68,6 +70,8 @@ def of_network(
         "multiply_adds": multiply_adds(network, crop, device),
         "crop": crop,
         "seconds": found,
+        "scoring": round(scorer.seconds, 3),
+        "first": round(scorer.first, 3),
         "jobs": machine.jobs,
     }
 

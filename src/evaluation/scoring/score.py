@@ -1,6 +1,5 @@
 """Score a source with the variants of a config, and save scores and pictures in a folder."""
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -117,11 +116,11 @@ def score_network(
     keep: Path | None,
 ) -> None:
     """Fill a checkpoint into the task and score it in one pass over val; with `keep`, from logits in files."""
-    started = time.perf_counter()
+    scorer.begin()
     task.scorer = scorer
     if keep is None:
         trainer.test(task, data, ckpt_path=checkpoint, weights_only=True, verbose=False)
     else:
         logits.keep(keep, data.ids("val"), checkpoint, task, data, trainer, console)
         trainer.test(LogitsTask(keep, scorer, task.classes, task.mapping), data, verbose=False)
-    console.print(f"scored      {scorer.account(time.perf_counter() - started)}", highlight=False, soft_wrap=True)
+    console.print(f"scored      {scorer.account()}", highlight=False, soft_wrap=True)

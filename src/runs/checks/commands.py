@@ -28,7 +28,7 @@ from src.models.tables import BACKBONES, HEADS, LOSSES
 from src.runs.checks.network import check_parts, check_weights, need
 from src.runs.checks.recipe import check_loss, check_recipe
 from src.runs.checks.records import read_config
-from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PAGE, PREDICT, REPORT, TRAIN, TUNE, worst_count
+from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PAGE, PLAN, PREDICT, REPORT, TRAIN, TUNE, worst_count
 from src.runs.checks.source import check_format, check_source
 from src.runs.checks.trainer import check_trainer
 from src.runs.checks.variants import check_variants, need_network
@@ -151,6 +151,13 @@ def check_report(config: DictConfig) -> None:
             "nothing to report on: give table=NAME, the options of a sweep, runs=FOLDER,FOLDER,..., "
             "or counts=FILE,FILE,...."
         )
+
+
+def check_plan(config: DictConfig) -> None:
+    """Raise InputError if there is nothing to plan."""
+    check_config(config, PLAN)
+    if not config.options:
+        raise InputError("nothing to plan: give table=NAME, or the options of a training or a sweep.")
 
 
 def check_network(config: DictConfig) -> None:

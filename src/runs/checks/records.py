@@ -75,12 +75,21 @@ Shape = Mapping[str, Union[_Kind, "Shape"]]
 """Key to what its value must be; `*` stands for every key, and a key with `?` may be missing."""
 
 _BEST: Shape = {"key": _TEXT, "value": _NUMBER, "epoch": _WHOLE.or_null()}
-_TRAINING: Shape = {"steps": _WHOLE, "of": _WHOLE, "stopped": _TEXT.or_null(), "seconds?": _TIME, "memory?": _WHOLE}
+_TRAINING: Shape = {
+    "steps": _WHOLE,
+    "of": _WHOLE,
+    "stopped": _TEXT.or_null(),
+    "seconds?": _TIME,
+    "fitting?": _TIME,
+    "memory?": _WHOLE,
+}
 _COSTS: Shape = {
     "parameters?": _WHOLE,
     "multiply_adds?": _WHOLE,
     "crop?": _WHOLE,
     "seconds": {"*": _TIME},
+    "scoring?": _TIME,
+    "first?": _TIME,
     "jobs": _WHOLE,
     "without_network?": _PLAIN,
 }

@@ -84,6 +84,7 @@ TRAIN = parts(
         "name": either((None,), _run_name),
         "resume": either((None, "auto", "last"), check_path),
         "overwrite": check_flag,
+        "dry_run": check_flag,
         "keep_logits": check_flag,
         "panels": _worst_or(whole(0, COUNT)),
         "jobs": whole(1, 64, "processes at a time"),
@@ -208,5 +209,14 @@ REPORT = parts(
         "logger": LOGGER,
         "resamples": whole(100, 1_000_000),
         "images": either((None,), _worst),
+    }
+)
+PLAN = parts(
+    {
+        "options": many(check_text),
+        "runs": PATH,
+        "into": check_path,
+        "jobs": whole(1, 64, "processes at a time"),
+        "steps": either((None,), whole(0, 10_000)),
     }
 )

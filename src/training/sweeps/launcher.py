@@ -20,7 +20,8 @@ from src.core.errors import InputError
 from src.runs.config_hash import training_identity
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job, compose_all
-from src.training.sweep import Sweep
+from src.runs.listing import dry_run
+from src.training.sweeps.sweep import Sweep
 
 
 class JobLauncher(Launcher):
@@ -36,6 +37,12 @@ class JobLauncher(Launcher):
         if jobs[0].problem is not None and len({job.problem for job in jobs}) == 1:
             raise InputError(jobs[0].problem)
         _refuse_shared_folders(jobs)
+        if self.config.dry_run:
+            dry_run(jobs, Console(markup=False, emoji=False))
+            return [
+                JobReturn(overrides=job.options, cfg=job.config, status=JobStatus.COMPLETED, _return_value=None)
+                for job in jobs
+            ]
         sweep = Sweep(jobs, at_once=self.config.jobs, console=Console(markup=False, emoji=False))
         failed = sweep.run()
         sweep.summary(_typed(jobs, self.config))

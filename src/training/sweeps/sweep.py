@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,6 +19,7 @@ from src.core.errors import InputError, printable
 from src.core.machine import usable_cores
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
+from src.runs.listing import epochs_done
 
 
 @dataclass
@@ -47,8 +48,6 @@ class Sweep:
         self.free = list(range(at_once))
         self.ended = 0
         self.failed = 0
-        self.devices = _devices()
-        self.threads = max(1, usable_cores() // at_once) if at_once > 1 else None
 
     def run(self) -> int:
         """Run what is missing; returns the number of jobs that failed."""
@@ -75,7 +74,7 @@ class Sweep:
                         running.append(self._start(ready, progress))
                     time.sleep(0.2)
                     for one in running:
-                        progress.update(one.bar, completed=_epochs(one.folder))
+                        progress.update(one.bar, completed=epochs_done(one.folder))
                     for one in [one for one in running if one.process.poll() is not None]:
                         running.remove(one)
                         progress.remove_task(one.bar)
@@ -110,20 +109,10 @@ class Sweep:
         folder.failure.unlink(missing_ok=True)
         job.config.overwrite = False  # from now on, what the folder holds is this job's
         slot = self.free.pop(0)
-        environment = os.environ | {CHILD: "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
-        if self.threads is not None:
-            environment = {"OMP_NUM_THREADS": str(self.threads), "NUMBA_NUM_THREADS": str(self.threads)} | environment
-        if self.devices:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(self.devices, slot, self.at_once))
-        with folder.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "src.train", *typed(job.options), "hydra.mode=RUN"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-        bar = progress.add_task(f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=_epochs(folder))
+        process = started(job.options, folder.log, slot=slot, at_once=self.at_once)
+        bar = progress.add_task(
+            f"  {printable(job.label)}", total=job.config.recipe.epochs, completed=epochs_done(folder)
+        )
         return _Running(job, folder, process, slot, bar, time.monotonic())
 
     def _end(self, one: _Running) -> None:
@@ -153,6 +142,31 @@ class Sweep:
         self.console.print(line, style=style, soft_wrap=True, highlight=False)
 
 
+def started(options: Sequence[str], log: Path, *, slot: int, at_once: int) -> "subprocess.Popen[bytes]":
+    """A process of `src.train`, which ends when its standard input is closed.
+
+    Args:
+        options: the words of its command line.
+        log: takes what it prints.
+        slot: its number among those that run at a time, from 0.
+        at_once: how many run at a time and share cores and GPUs.
+    """
+    environment = os.environ | {CHILD: "1", "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
+    if at_once > 1:
+        threads = str(max(1, usable_cores() // at_once))
+        environment = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads} | environment
+    if devices := _devices():
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(_share(devices, slot, at_once))
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.train", *typed(options), "hydra.mode=RUN"],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+
+
 def _next(todo: list[Job], running: list[_Running]) -> Job | None:
     """The first job that may start: no running job may use its folder."""
     held = {one.folder for one in running}
@@ -161,13 +175,6 @@ def _next(todo: list[Job], running: list[_Running]) -> Job | None:
             todo.remove(job)
             return job
     return None
-
-
-def _epochs(folder: RunFolder) -> int:
-    """Number of epochs in the metrics of a run folder."""
-    with suppress(OSError):
-        return max(0, folder.metrics.read_bytes().count(b"\n") - 1)
-    return 0
 
 
 def _because(status: int) -> str:
