@@ -22,7 +22,7 @@ def main(config: DictConfig) -> float:
 
     question = asked(config)
     with console.status(f"comparing {len(question.cells)} runs"):
-        table = question.compare(config.resamples)
+        table = question.compare(config.resamples, tell=lambda line: console.print(line, soft_wrap=True))
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
         images = browser(table, worst_count(config.images), folder)

@@ -86,5 +86,5 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def table_of(*paths, baseline=None, resamples=400):
+def table_of(*paths, baseline=None, resamples=500):
     return compare(of_folders(paths), name="t", question="q", baseline=baseline, resamples=resamples)

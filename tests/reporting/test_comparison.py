@@ -5,6 +5,7 @@ import pytest
 
 from src.core.errors import InputError
 from src.reporting.collect import of_folders
+from src.reporting.comparison import compare
 from src.reporting.counts import read_counts
 from src.reporting.output import formats, page
 from src.reporting.output.figures import plots
@@ -71,17 +72,55 @@ def test_missing_and_failed_runs_stay_in_the_table(runs):
     assert any("1 of 6 runs have no scores" in note for note in table.notes)
 
 
-def test_rows_of_other_images_are_not_compared(runs):
+def test_rows_of_other_images_are_listed_with_the_reason(runs):
     make_run(runs / "other", loss="combined", images=30)
     table = table_of(runs)
     (row,) = [row for row in table.rows if row.network == "combined"]
-    assert row.estimate is not None and row.difference is None and row.verdict == ""
+    assert row.estimate is not None and row.difference is None and row.verdict == "not comparable"
+    why = "it was scored on 30 of the baseline's 40 images (10 are missing)"
+    assert row.why == why and f"combined: not comparable with the baseline, because {why}." in table.notes
+    assert "combined is not comparable with dice." in formats.summary(table)
 
 
-def test_seeds_scored_on_different_images_are_no_row(runs):
-    make_run(runs / "focal4", loss="focal", seed=4, images=30)
-    with pytest.raises(InputError, match="scored on different images"):
-        table_of(runs)
+def test_seeds_scored_on_other_images_get_a_row_of_their_own(runs):
+    make_run(runs / "focal4", loss="focal", seed=4, images=50)
+    table = table_of(runs)
+    found = {table.label(row): (len(row.done), row.verdict) for row in table.rows}
+    assert found == {"dice": (3, ""), "focal": (3, "worse"), "focal, other images": (1, "not comparable")}
+    assert any("10 of its 50 images were not scored with the baseline" in note for note in table.notes)
+
+
+def test_equal_runs_under_two_names_are_an_error(tmp_path):
+    for name in ("a", "b"):
+        make_run(tmp_path / name)
+    with pytest.raises(InputError, match=r"a and .*b have the same config, variant 'none' and seed 1"):
+        table_of(tmp_path)
+
+
+def test_two_scores_of_one_training_that_differ_are_named(tmp_path):
+    folder = make_run(tmp_path / "a", variants={"none": 0.8})
+    make_run(folder.path / "evaluations" / "later", variants={"none": 0.81, "crf": 0.82})
+    table = table_of(folder.path, folder.path / "evaluations" / "later")
+    assert [(row.variant, len(row.cells)) for row in table.rows] == [("none", 1), ("crf", 1)]
+    assert [note for note in table.notes if "a and " in note and "are scores of one training" in note]
+
+
+@pytest.mark.parametrize(
+    ("images", "resamples", "why"),
+    [
+        (3, 500, "Only 3 images: no verdict is possible. A difference on every image has p = 0.25."),
+        (40, 100, "resamples=100: so few swaps know a p near 0.05 only to ± 0.043"),
+        (6, 100, ""),  # all 32 ways are tried
+        (40, 500, ""),
+    ],
+)
+def test_what_cannot_be_decided_is_told_before_the_long_work(tmp_path, images, resamples, why):
+    for loss in ("dice", "focal"):
+        make_run(tmp_path / loss, loss=loss, images=images)
+    told = []
+    options = {"name": "t", "question": "q", "baseline": None, "resamples": resamples}
+    table = compare(of_folders([tmp_path]), **options, tell=told.append)
+    assert [line[: len(why)] for line in told] == [why] * bool(why) and set(told) <= set(table.notes)
 
 
 def test_runs_without_trimaps_are_read(runs):

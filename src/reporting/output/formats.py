@@ -12,15 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
+from src.reporting.comparison import Comparison
 from src.reporting.output import costs
 from src.reporting.rows import Row
 from src.reporting.statistics.intervals import Estimate
+from src.reporting.statistics.ratios import TRIMAPS, WHOLE
 from src.reporting.statistics.remarks import listed
 from src.reporting.statistics.verdicts import Difference, verdict
 from src.scoring.metrics import RADII
 
 _STYLES = {"better": "green", "worse": "red"}
+_OPEN = (("not separable", "not separable from"), ("not comparable", "not comparable with"))
 
 
 def percent(value: float, digits: int = 2) -> str:
@@ -233,9 +235,9 @@ def summary(table: Comparison) -> list[str]:
         return ["Nothing is scored yet."]
     sentences = []
     base = table.label(table.baseline)
-    for mark, words in (("better", "better than"), ("worse", "worse than"), ("not separable", "not separable from")):
+    for mark, words in (("better", "better than"), ("worse", "worse than"), *_OPEN):
         found = [table.label(row) for row in table.rows if row.verdict == mark]
-        if mark == "not separable" and len(found) > 4:
+        if mark in dict(_OPEN) and len(found) > 4:
             found = [f"{len(found)} rows"]
         if found:
             plural = len(found) > 1 or found[0].endswith(" rows")
