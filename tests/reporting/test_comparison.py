@@ -43,6 +43,22 @@ def test_scores_are_those_of_the_runs(runs):
         assert row.estimate.low[0] < row.estimate.value[0] < row.estimate.high[0]
 
 
+def test_mean_accuracy_and_frequency_weighted_iou_by_hand(runs):
+    table = table_of(runs)
+    for row in table.rows:
+        wanted = []
+        for cell in row.done:
+            hit, true, predicted = read_counts(cell.scored).margins["none"].sum(0)
+            there = true > 0
+            iou = hit[there] / (true + predicted - hit)[there]
+            wanted.append([(hit / np.maximum(true, 1))[there].mean(), (true[there] * iou).sum() / true.sum()])
+        places = [table.scores.index(name) for name in ("mean_accuracy", "frequency_weighted_iou")]
+        assert row.estimate.value[places] == pytest.approx(np.mean(wanted, 0), abs=1e-6)
+        assert (row.estimate.low[places] < row.estimate.value[places]).all()
+    lines = [line.split(",") for line in formats.csv_text(table).splitlines()]
+    assert [line[0] for line in lines if line[3] == "frequency_weighted_iou"] == ["dice", "focal"]
+
+
 def test_the_baseline_is_chosen_by_name(runs):
     table = table_of(runs, baseline="focal")
     assert table.label(table.baseline) == "focal"

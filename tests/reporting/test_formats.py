@@ -36,7 +36,7 @@ def test_markdown_has_a_line_per_row_and_names_what_is_missing(table):
 
 def test_csv_gives_every_score_of_every_row(table):
     rows = list(csv.DictReader(io.StringIO(formats.csv_text(table))))
-    assert len(rows) == 2 * (2 + 4 + 21)
+    assert len(rows) == 2 * (2 + 4 + 2 + 21)
     first = next(row for row in rows if (row["row"], row["score"]) == ("focal", "miou"))
     assert float(first["low"]) < float(first["value"]) < float(first["high"])
     assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_corrected"]) < 0.05

@@ -60,6 +60,15 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     assert np.isnan(found.seeds_sd)
 
 
+def test_a_mean_weighted_equally_has_the_interval_of_the_plain_one():
+    random = np.random.default_rng(8)
+    union = random.integers(1, 50, (1, 60, 3))
+    hit = (union * random.random(union.shape)).round()
+    found = alone(sample(hit, union, np.array([[1, 1 / 3]] * 3)))
+    for ends in (found.value, found.low, found.high):
+        assert ends[1] == pytest.approx(ends[0])
+
+
 def test_no_interval_is_given_where_none_would_hold():
     assert np.isnan(alone(shares(np.random.default_rng(0).random((1, 19)))).low)
     union = np.zeros((1, 40, 10))
