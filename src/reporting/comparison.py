@@ -10,10 +10,13 @@ from src.reporting.collect import Cell
 from src.reporting.counts import Counts, read_counts
 from src.reporting.rows import Row, baseline_of, label_of, rows_of, unlike
 from src.reporting.statistics import remarks
-from src.reporting.statistics.ratios import WHOLE, sample
+from src.reporting.statistics.ratios import WHOLE, sample, units
 from src.reporting.statistics.verdicts import analyse, verdict
+from src.scoring.definitions import Counted
 
 Tell = Callable[[str], None]
+Added = tuple[list[Row], dict[int, Counts], list[str]]
+"""All rows of a table, the counts of the cells that are new, and what a reader must know of them."""
 
 
 @dataclass
@@ -31,6 +34,9 @@ class Comparison:
         resamples: how many ways to swap the rows' images were tried.
         counts: of each cell with scores, by its `id`.
         classes: those of all rows; None if nothing is done.
+        unit: what is swapped: "images", or "groups of images" in at least one row.
+        others: mIoU of the rows by other definitions; empty unless asked for.
+        other_notes: sentences on them.
     """
 
     name: str
@@ -43,6 +49,9 @@ class Comparison:
     resamples: int = 0
     counts: dict[int, Counts] = field(default_factory=dict)
     classes: Classes | None = None
+    unit: str = "images"
+    others: list[Counted] = field(default_factory=list)
+    other_notes: list[str] = field(default_factory=list)
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -62,6 +71,7 @@ def compare(
     baseline: str | None,
     resamples: int,
     tell: Tell = lambda _: None,
+    more: Callable[[Sequence[Row], Mapping[int, Counts]], Added] | None = None,
 ) -> Comparison:
     """Make rows from runs, and compare each row with the baseline.
 
@@ -73,6 +83,7 @@ def compare(
             first row.
         resamples: how many ways to swap the rows' images are tried.
         tell: gets what numbers of images and swaps cannot decide, before the long work; the notes say it again.
+        more: adds rows to those of the runs.
 
     Raises:
         InputError: runs have different classes, the baseline is unknown, the seeds of a row have different training
@@ -82,12 +93,15 @@ def compare(
     counts |= {id(cell): cell.counts for cell in cells if cell.counts is not None}
     classes = _one_set_of_classes(cells, counts)
     rows, doubles = rows_of(cells, counts)
+    if more is not None:
+        rows, new, said = more(rows, counts)
+        counts, doubles = counts | new, [*doubles, *said]
     first = baseline_of(rows, baseline, rows[0]) if rows else None
-    said = _measure(rows, counts, resamples, baseline, tell)
+    said, unit = _measure(rows, counts, resamples, baseline, tell)
     facts = _facts([found.results for found in counts.values()])
     notes = [*_notes(cells, counts, facts), *doubles, *said]
     joined = {key: ", ".join(values) for key, values in facts.items()}
-    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes)
+    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes, unit)
 
 
 def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> Classes | None:
@@ -101,40 +115,57 @@ def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> 
     return counts[id(done[0])].classes if done else None
 
 
-def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None, tell: Tell) -> list[str]:
-    """Fill in the statistics of the rows, those of the same images together; returns what a reader must know."""
+def _measure(
+    rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None, tell: Tell
+) -> tuple[list[str], str]:
+    """Fill in the statistics of the rows, those of the same images together.
+
+    Returns:
+        What a reader must know, and what is swapped: "images", or "groups of images" in at least one row.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.done:
-            found = [counts[id(cell)] for cell in row.done]
-            if len({str(one.results.get("fingerprint", {}).get("train")) for one in found}) > 1:
+            runs = [counts[id(cell)] for cell in row.done]
+            if len({str(one.results.get("fingerprint", {}).get("train")) for one in runs}) > 1:
                 folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
                 raise InputError(
                     f"the seeds of one row were trained on different data: {folders}; leave out those with others."
                 )
-            groups.setdefault(found[0].images, []).append(row)
-    said = []
+            groups.setdefault(runs[0].images, []).append(row)
+    said, swapped = [], "images"
     for group in groups.values():
+        ids = sorted(counts[id(group[0].done[0])].ids)
+        together = units([cell.content.get("data.group") for row in group for cell in row.done], ids)
+        unit = "image" if len({*together}) == len(ids) else "group"
         samples = [
-            sample([counts[id(cell)] for cell in row.done], row.variant, [cell.training for cell in row.done])
+            sample([counts[id(cell)] for cell in row.done], row.variant, [cell.training for cell in row.done], together)
             for row in group
         ]
         bases = [baseline_of(rows, baseline, row) for row in group]
         places = [next((k for k, row in enumerate(group) if row is base), None) for base in bases]
         if any(place not in (None, k) for k, place in enumerate(places)):
-            for line in remarks.limits(samples[0].images, resamples):
+            for line in remarks.limits(samples[0].images, resamples, unit):
                 tell(line)
         analysis = analyse(samples, places, swaps=resamples)
-        for row, base, scores, change in zip(group, bases, analysis.estimates, analysis.differences, strict=True):
-            row.estimate, row.difference = scores, change
-            row.verdict = "" if change is None else verdict(float(change.value[0]), row.p)
-            row.why = unlike(row, base, counts) if base.done and base not in group else ""
-            row.verdict = "not comparable" if row.why else row.verdict
-        said += remarks.sentences([label_of(row, rows) for row in group], samples, analysis, resamples)
+        found = zip(group, bases, places, analysis.estimates, analysis.differences, strict=True)
+        for row, base, place, row.estimate, row.difference in found:
+            row.why = unlike(row, base, counts) if base.done and place is None else ""
+            if row.why:
+                row.verdict = "not comparable"
+            elif row.difference is not None:
+                row.verdict = verdict(float(row.difference.value[0]), row.p)
+        said += remarks.sentences([label_of(row, rows) for row in group], samples, analysis, resamples, unit)
+        if unit == "group":
+            swapped = "groups of images"
+            said.append(
+                f"The {len(ids)} images are of {samples[0].images} groups (data.group). Images of one group are "
+                "swapped together, and intervals ask about other groups."
+            )
     for why in dict.fromkeys(row.why for row in rows if row.why):
         apart = remarks.listed([label_of(row, rows) for row in rows if row.why == why])
         said.append(f"{apart}: not comparable with the baseline, because {why}.")
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys(said)), swapped
 
 
 def _facts(done: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -164,10 +195,6 @@ def _notes(cells: Sequence[Cell], counts: Mapping[int, Counts], facts: Mapping[s
         notes.append(
             f"The rows ran on different machines or precisions ({'; '.join(differ)}), so they may differ in the last "
             "digits."
-        )
-    if any(cell.content.get("data.group") for cell in cells):
-        notes.append(
-            "Images of one group are swapped one by one, as if they were independent: intervals are too narrow."
         )
     for run in [cell.run for cell in cells if cell.is_done and cell.run is not None]:
         length = (run.read_ending() or {}).get("training", {})

@@ -16,7 +16,7 @@ from src.core.compose import TABLES, plain, read_mapping
 from src.core.errors import InputError, printable
 from src.core.values import check_config, check_folder_name, check_text, either, many, parts
 from src.reporting.collect import Cell, of_counts, of_folders, of_jobs
-from src.reporting.comparison import Comparison, Tell, compare
+from src.reporting.comparison import Comparison, compare
 from src.runs.jobs import expand
 
 QUESTION = "table.yaml"  # in a folder of copied runs
@@ -48,15 +48,15 @@ class Question:
     cells: list[Cell]
     commands: list[str]
 
-    def compare(self, resamples: int, tell: Tell = lambda _: None) -> Comparison:
-        """The table that answers it; `tell` as for `compare`."""
+    def compare(self, resamples: int, **options: Any) -> Comparison:
+        """The table that answers it; `options` as for `compare`."""
         return compare(
             self.cells,
             name=self.name,
             question=self.text,
             baseline=self.baseline,
             resamples=resamples,
-            tell=tell,
+            **options,
         )
 
 

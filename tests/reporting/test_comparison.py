@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from src.core.errors import InputError
 from src.reporting.collect import of_folders
@@ -139,11 +140,17 @@ def test_what_cannot_be_decided_is_told_before_the_long_work(tmp_path, images, r
     assert [line[: len(why)] for line in told] == [why] * bool(why) and set(told) <= set(table.notes)
 
 
-def test_runs_without_trimaps_are_read(runs):
-    for path in runs.glob("*/trimap.npz"):
-        path.unlink()
-    table = table_of(runs)
-    assert np.isnan(table.rows[0].estimate.value[table.scores.index("trimap_miou_3px")])
+def test_runs_without_counts_near_boundaries_are_read(runs):
+    for name, heading, score in (
+        ("trimap.npz", "3 px", "trimap_miou_3px"),
+        ("boundary.npz", "boundary IoU %", "boundary_iou"),
+    ):
+        assert f"| {heading} |" in formats.markdown(table_of(runs))
+        for path in runs.glob(f"*/{name}"):
+            path.unlink()
+        table = table_of(runs)
+        assert np.isnan(table.rows[0].estimate.value[table.scores.index(score)])
+        assert f"| {heading} |" not in formats.markdown(table)
 
 
 def test_folders_that_hold_no_run_are_named(tmp_path):
@@ -154,8 +161,6 @@ def test_folders_that_hold_no_run_are_named(tmp_path):
 
 
 def test_equal_networks_with_another_option_are_told_apart(tmp_path):
-    from omegaconf import OmegaConf
-
     for gamma in (1, 2):
         folder = make_run(tmp_path / str(gamma))
         config = OmegaConf.load(folder.config)
@@ -196,3 +201,41 @@ def test_labels_are_text_in_the_page(tmp_path):
     make_run(tmp_path / "b", loss="dice & co")
     text = page.render(table_of(tmp_path), ["echo <b>"], plots.all_of(table_of(tmp_path)))
     assert "<script>alert" not in text and "echo &lt;b&gt;" in text
+
+
+def in_groups(folder, copies):
+    """Make each image of a run a group of so many equal images, with ids such as image3_b."""
+    config = OmegaConf.load(folder.config)
+    config.data.group = r"(image\d+)_.*"
+    folder.write_config(config)
+    ids = [f"image{k}_{letter}" for k in range(40) for letter in "abcdefgh"[:copies]]
+    for path in folder.counts:
+        found = {name: np.repeat(array, copies, axis=0) for name, array in np.load(path).items()}
+        np.savez(path, **(found | {"ids": np.array(ids)}))
+    folder.results.write_text(json.dumps({**json.loads(folder.results.read_text()), "images": len(ids)}))
+
+
+def test_groups_of_equal_images_count_as_one_image_each(runs):
+    plain = table_of(runs)
+    for path in runs.iterdir():
+        in_groups(RunFolder(path), 3)
+    grouped = table_of(runs)
+    for one, other in zip(plain.rows, grouped.rows, strict=True):
+        assert one.verdict == other.verdict
+        for key in ("value", "low", "high"):
+            assert getattr(one.estimate, key) == pytest.approx(getattr(other.estimate, key), abs=1e-6, nan_ok=True)
+    for key in ("value", "low", "high", "p", "corrected"):
+        both = (getattr(table.rows[1].difference, key) for table in (plain, grouped))
+        np.testing.assert_allclose(*both, atol=1e-6)
+    assert "The 120 images are of 40 groups (data.group)." in " ".join(grouped.notes)
+    assert "swaps of groups of images" in formats.caption(grouped) and "swaps of images" in formats.caption(plain)
+
+
+def test_a_group_that_does_not_fit_is_one_sentence(runs):
+    for expression, why in (("(patient.*)", "does not fit the id image0"), ("(", "is no regular expression")):
+        for path in runs.iterdir():
+            config = OmegaConf.load(path / "config.yaml")
+            config.data.group = expression
+            RunFolder(path).write_config(config)
+        with pytest.raises(InputError, match=why):
+            table_of(runs)
