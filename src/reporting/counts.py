@@ -247,5 +247,4 @@ def _check_score(key: str, variant: str, value: float | None, wanted: float | No
 
 
 def _some(names: Mapping[str, Any]) -> str:
-    listed = [*names][:4]
-    return printable(", ".join(listed)[:200] + (", ..." if len(names) > len(listed) else ""))
+    return printable(", ".join([*names][:4])[:200] + (", ..." if len(names) > 4 else ""))

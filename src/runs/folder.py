@@ -243,9 +243,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the files of an earlier run, `results.json` first."""
-        scores, pictures = (self.results, *self.counts), (self.batch, self.curves)
-        training = (self.failure, self.ending, self.best, self.last, self.metrics, self.dashboard_id, self.config)
-        for file in (*scores, *pictures, *training):
+        made = (self.results, *self.counts, self.batch, self.curves, self.failure, self.ending, self.best, self.last)
+        for file in (*made, self.metrics, self.dashboard_id, self.config):
             file.unlink(missing_ok=True)
         for folder in (self.panels, self.logits, self.splits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)

@@ -87,37 +87,37 @@ def _cropped(margin: Margins, background: int | None) -> float:
 DEFINITIONS = (
     Definition(
         *("truth", "true classes"),
-        "All images together, mean over the classes of the truth: a class that is only predicted does not count "
+        "all images together, mean over the classes of the truth: a class that is only predicted does not count "
         "(Ultralytics 8.4).",
         _of_truth,
     ),
     Definition(
         *("absent_as_0", "absent as 0"),
-        "All images together, mean over all classes of the data: one that is neither true nor predicted counts as 0 "
+        "all images together, mean over all classes of the data: one that is neither true nor predicted counts as 0 "
         "(mmsegmentation with nan_to_num=0).",
         _absent_as_0,
     ),
     Definition(
         *("no_background", "no background"),
-        "As in this report, but without the background class; its pixels still count as errors of the others.",
+        "as in this report, but without the background class; its pixels still count as errors of the others.",
         _without_background,
     ),
     Definition(
         *("images", "mean of images"),
-        "The mIoU of each image over its own true or predicted classes, then the mean of the images (torchmetrics' "
+        "the mIoU of each image over its own true or predicted classes, then the mean of the images (torchmetrics' "
         "function mean_iou).",
         _of_images,
     ),
     Definition(
         *("image_classes", "mean of images' classes"),
-        "The mean over all pairs of an image and a class that is true or predicted in it (torchmetrics' class MeanIoU, "
+        "the mean over all pairs of an image and a class that is true or predicted in it (torchmetrics' class MeanIoU, "
         "1.9).",
         _of_classes_of_images,
     ),
 )
 CROP = Definition(
     *("centre_crop", f"{SIDE} px crop"),
-    f"Short side resized to {SIDE} px, then the {SIDE} x {SIDE} px in the middle, from kept logits. The network has "
+    f"short side resized to {SIDE} px, then the {SIDE} x {SIDE} px in the middle, from kept logits. The network has "
     "seen the whole image here.",
     _cropped,
 )

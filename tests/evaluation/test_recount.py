@@ -78,6 +78,16 @@ def test_what_is_missing_for_a_definition_is_said(kept):
     assert "The data names no background class" in " ".join(done.stdout.split())
 
 
+def test_a_copy_without_checkpoint_is_not_sent_to_make_logits(kept):
+    names = ("config.yaml", "results.json", "confusion.npz")
+    (kept / "copy").mkdir()
+    for name in names:
+        shutil.copy(kept / "runs" / "seed2" / name, kept / "copy")
+    done = run("report", "runs=copy", "definitions=true", "output=copied", cwd=kept)
+    said = " ".join(done.stdout.split())
+    assert "best.ckpt, which would give them, is not there" in said and "keeps them" not in said
+
+
 def test_logits_that_are_not_those_of_the_run_are_not_counted(kept):
     shutil.copytree(kept / "runs" / "seed0", kept / "mixed")
     for path in (kept / "mixed" / "logits").glob("*.npz"):

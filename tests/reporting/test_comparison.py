@@ -97,6 +97,7 @@ def test_rows_of_other_images_are_listed_with_the_reason(runs):
     why = "it was scored on 30 of the baseline's 40 images (10 are missing)"
     assert row.why == why and f"combined: not comparable with the baseline, because {why}." in table.notes
     assert "combined is not comparable with dice." in formats.summary(table)
+    assert why in page.render(table, [], plots.all_of(table)).replace("&#39;", "'") and why in formats.markdown(table)
 
 
 def test_seeds_scored_on_other_images_get_a_row_of_their_own(runs):
@@ -143,7 +144,7 @@ def test_what_cannot_be_decided_is_told_before_the_long_work(tmp_path, images, r
 def test_runs_without_counts_near_boundaries_are_read(runs):
     for name, heading, score in (
         ("trimap.npz", "3 px", "trimap_miou_3px"),
-        ("boundary.npz", "boundary IoU %", "boundary_iou"),
+        ("boundary.npz", "boundary IoU", "boundary_iou"),
     ):
         assert f"| {heading} |" in formats.markdown(table_of(runs))
         for path in runs.glob(f"*/{name}"):

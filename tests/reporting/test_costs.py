@@ -59,7 +59,7 @@ def test_costs_that_differ_are_columns_and_the_others_a_sentence(tmp_path):
 
 def test_times_that_are_nearly_equal_are_no_column(tmp_path):
     table = made(tmp_path, ms=21.0)
-    assert columns(table)[-1] == "boundary IoU %" and over_costs(table) is None
+    assert columns(table)[-1] == "boundary IoU" and over_costs(table) is None
     assert "about 20.9 ms per image" in costs.sentences(table)[0]
 
 

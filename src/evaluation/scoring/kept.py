@@ -108,5 +108,7 @@ def _logits_of(scored: RunFolder, source: str | None, counts: Counts) -> Path:
         if all((folder / f"{image}.npz").is_file() for image in counts.ids):
             return folder
     path = printable(run.path)
+    if not run.best.exists():
+        raise InputError(f"the logits of {path} are not kept, and best.ckpt, which would give them, is not there.")
     command = f"python -m src.evaluate {shlex.quote(f'run={path}')} {shlex.quote(f'keep_logits={path}/logits')}"
     raise InputError(f"the logits of {path} are not kept; {command} keeps them.")

@@ -71,7 +71,7 @@ def columns(table: Comparison, row: Row) -> list[str]:
 
 HEADINGS = (
     *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p", "verdict", "pixel accuracy %"),
-    *(*(f"{radius} px" for radius in RADII), "boundary IoU %"),
+    *(*(f"{radius} px" for radius in RADII), "boundary IoU"),
     *(cost.heading for cost in costs.COSTS),
 )
 NEAR = (*TRIMAPS, "boundary_iou")

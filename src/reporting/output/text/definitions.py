@@ -24,7 +24,9 @@ def count(table: Comparison, crops: Mapping[int, Margins], lacking: list[str]) -
         crops: of cells, by their `id`, the margins (N, 3, C) of the centre crops of variant `none`.
         lacking: why there are no crops of the other cells, in sentences.
     """
-    background = table.classes.background if table.classes is not None else None
+    if table.classes is None:  # nothing is scored yet
+        return
+    background = table.classes.background
     for definition in DEFINITIONS:
         found = [
             [definition.value(table.counts[id(cell)].margins[row.variant], background) for cell in row.done]
@@ -62,7 +64,7 @@ def grid(table: Comparison) -> tuple[list[str], list[list[str]]]:
 def sentences(table: Comparison) -> list[str]:
     """What each rule counts, and which numbers are missing."""
     own = (
-        "this report: All images together, mean over the classes that are true or predicted (VOC's rule, and that of "
+        "this report: all images together, mean over the classes that are true or predicted (VOC's rule, and that of "
         "mmsegmentation)."
     )
     found = [own, *(f"{one.definition.heading}: {one.definition.sentence}" for one in table.others)]
@@ -76,7 +78,8 @@ def show(table: Comparison, console: Console) -> None:
     headings, rows = grid(table)
     drawn = Table(box=box.SIMPLE_HEAD)
     for k, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if k else "left", overflow="fold")
+        widest = max(map(len, heading.split())) if k else None  # headings break between words alone
+        drawn.add_column(heading, justify="right" if k else "left", overflow="fold", min_width=widest)
     for texts in rows:
         drawn.add_row(*map(Text, [texts[0].replace("_", " "), *texts[1:]]))
     console.print(Text(f"\n{TITLE}", style="bold"))
