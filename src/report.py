@@ -18,11 +18,18 @@ def main(config: DictConfig) -> float:
     from src.reporting.output import formats, publish
     from src.reporting.output.figures import plots
     from src.reporting.output.images.browser import browser
+    from src.reporting.output.text import definitions
     from src.reporting.request import asked
 
-    question = asked(config)
+    question, more = asked(config), None
+    if config.ensemble or config.definitions:
+        from src.evaluation.scoring import recount  # torch, for kept logits
+
+        more = recount.ensembles if config.ensemble else None
     with console.status(f"comparing {len(question.cells)} runs"):
-        table = question.compare(config.resamples)
+        table = question.compare(config.resamples, tell=lambda line: console.print(line, soft_wrap=True), more=more)
+        if config.definitions:
+            definitions.count(table, *recount.crops_of(table))
         folder = Path(config.output or Path("reports") / table.name)
         figures = plots.all_of(table)
         images = browser(table, worst_count(config.images), folder)

@@ -60,7 +60,8 @@ def _training(key: str, value: Any) -> None:
         raise InputError(f"{key}={shown(value)}: a share is drawn for data.val; all other images are trained on.")
 
 
-def _expression(key: str, value: Any) -> None:
+def check_expression(key: str, value: Any) -> None:
+    """Raise InputError unless the value is a regular expression that cannot take for ever."""
     check_text(key, value)
     if re.search(r"\)[*+{]", value) or len(re.findall(r"[*+{]", value)) > _REPEATS:
         raise InputError(
@@ -86,7 +87,11 @@ DATA = parts(
         **{"void": lambda key, value: None, "background": either((None,), check_text)},
         **{"label_mapping": check_mapping, "colours": either((None,), choice("exact"))},
         **{"unpaired": choice(*UNPAIRED), "white": either((None,), whole(256, 65535))},
-        **{"train": either((None,), _training), "val": either((None,), _chosen), "group": either((None,), _expression)},
+        **{
+            "train": either((None,), _training),
+            "val": either((None,), _chosen),
+            "group": either((None,), check_expression),
+        },
         **{"train_list": either((None,), check_path), "val_list": either((None,), check_path)},
         **dict.fromkeys(("train_limit", "val_limit"), either((None,), whole(1, 10**9))),
         "expected": either((None,), _limits),

@@ -1,24 +1,22 @@
 """The comparison of rows: scores with intervals, differences to a baseline, and verdicts. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from src.core.errors import InputError, printable
 from src.data.classes import Classes, differing_classes
 from src.reporting.collect import Cell
 from src.reporting.counts import Counts, read_counts
-from src.reporting.rows import Row, baseline_of, label_of, rows_of
+from src.reporting.rows import Row, baseline_of, label_of, rows_of, unlike
 from src.reporting.statistics import remarks
-from src.reporting.statistics.samples import Sample
+from src.reporting.statistics.ratios import WHOLE, sample, units
 from src.reporting.statistics.verdicts import analyse, verdict
-from src.scoring.metrics import RADII, hits_and_unions
+from src.scoring.definitions import Counted
 
-TRIMAPS = tuple(f"trimap_miou_{radius}px" for radius in RADII)
-WHOLE = ("miou", "pixel_accuracy", *TRIMAPS)
-"""Names of the first scores of a row, in the order of its arrays; the IoU of each class follow."""
+Tell = Callable[[str], None]
+Added = tuple[list[Row], dict[int, Counts], list[str]]
+"""All rows of a table, the counts of the cells that are new, and what a reader must know of them."""
 
 
 @dataclass
@@ -36,6 +34,9 @@ class Comparison:
         resamples: how many ways to swap the rows' images were tried.
         counts: of each cell with scores, by its `id`.
         classes: those of all rows; None if nothing is done.
+        unit: what is swapped: "images", or "groups of images" in at least one row.
+        others: mIoU of the rows by other definitions; empty unless asked for.
+        other_notes: sentences on them.
     """
 
     name: str
@@ -48,6 +49,9 @@ class Comparison:
     resamples: int = 0
     counts: dict[int, Counts] = field(default_factory=dict)
     classes: Classes | None = None
+    unit: str = "images"
+    others: list[Counted] = field(default_factory=list)
+    other_notes: list[str] = field(default_factory=list)
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -59,7 +63,16 @@ class Comparison:
         return label_of(row, self.rows)
 
 
-def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | None, resamples: int) -> Comparison:
+def compare(
+    cells: Sequence[Cell],
+    *,
+    name: str,
+    question: str,
+    baseline: str | None,
+    resamples: int,
+    tell: Tell = lambda _: None,
+    more: Callable[[Sequence[Row], Mapping[int, Counts]], Added] | None = None,
+) -> Comparison:
     """Make rows from runs, and compare each row with the baseline.
 
     Args:
@@ -69,21 +82,26 @@ def compare(cells: Sequence[Cell], *, name: str, question: str, baseline: str | 
         baseline: label or variant of a row; a variant means, for each row, that variant of the same network. None: the
             first row.
         resamples: how many ways to swap the rows' images are tried.
+        tell: gets what numbers of images and swaps cannot decide, before the long work; the notes say it again.
+        more: adds rows to those of the runs.
 
     Raises:
-        InputError: runs have different classes, the baseline is unknown, the seeds of a row have different images, runs
-            stand in each other's way (see `rows_of`), or counts cannot be read.
+        InputError: runs have different classes, the baseline is unknown, the seeds of a row have different training
+            data, runs stand in each other's way (see `rows_of`), or counts cannot be read.
     """
     counts = {id(cell): read_counts(cell.scored) for cell in cells if cell.is_done and cell.scored is not None}
     counts |= {id(cell): cell.counts for cell in cells if cell.counts is not None}
     classes = _one_set_of_classes(cells, counts)
-    rows = rows_of(cells, counts)
+    rows, doubles = rows_of(cells, counts)
+    if more is not None:
+        rows, new, said = more(rows, counts)
+        counts, doubles = counts | new, [*doubles, *said]
     first = baseline_of(rows, baseline, rows[0]) if rows else None
-    said = _measure(rows, counts, resamples, baseline)
+    said, unit = _measure(rows, counts, resamples, baseline, tell)
     facts = _facts([found.results for found in counts.values()])
-    notes = [*_notes(cells, counts, facts), *said]
+    notes = [*_notes(cells, counts, facts), *doubles, *said]
     joined = {key: ", ".join(values) for key, values in facts.items()}
-    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes)
+    return Comparison(name, question, rows, first, list(cells), joined, notes, resamples, counts, classes, unit)
 
 
 def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> Classes | None:
@@ -97,63 +115,57 @@ def _one_set_of_classes(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> 
     return counts[id(done[0])].classes if done else None
 
 
-def _measure(rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None) -> list[str]:
-    """Fill in the statistics of the rows, those of the same images together; returns what a reader must know."""
+def _measure(
+    rows: list[Row], counts: dict[int, Counts], resamples: int, baseline: str | None, tell: Tell
+) -> tuple[list[str], str]:
+    """Fill in the statistics of the rows, those of the same images together.
+
+    Returns:
+        What a reader must know, and what is swapped: "images", or "groups of images" in at least one row.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.done:
-            found = [counts[id(cell)] for cell in row.done]
-            images = {one.images for one in found}
-            trained = {str(one.results.get("fingerprint", {}).get("train")) for one in found}
-            for differing, words in (
-                (images, "scored on different images or masks"),
-                (trained, "trained on different data"),
-            ):
-                if len(differing) > 1:
-                    folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
-                    raise InputError(f"the seeds of one row were {words}: {folders}; leave out those with others.")
-            groups.setdefault(images.pop(), []).append(row)
-    said = []
+            runs = [counts[id(cell)] for cell in row.done]
+            if len({str(one.results.get("fingerprint", {}).get("train")) for one in runs}) > 1:
+                folders = ", ".join(str(cell.scored.path) for cell in row.done if cell.scored is not None)
+                raise InputError(
+                    f"the seeds of one row were trained on different data: {folders}; leave out those with others."
+                )
+            groups.setdefault(runs[0].images, []).append(row)
+    said, swapped = [], "images"
     for group in groups.values():
-        samples = [_sample(row, counts) for row in group]
+        ids = sorted(counts[id(group[0].done[0])].ids)
+        together = units([cell.content.get("data.group") for row in group for cell in row.done], ids)
+        unit = "image" if len({*together}) == len(ids) else "group"
+        samples = [
+            sample([counts[id(cell)] for cell in row.done], row.variant, [cell.training for cell in row.done], together)
+            for row in group
+        ]
         bases = [baseline_of(rows, baseline, row) for row in group]
         places = [next((k for k, row in enumerate(group) if row is base), None) for base in bases]
+        if any(place not in (None, k) for k, place in enumerate(places)):
+            for line in remarks.limits(samples[0].images, resamples, unit):
+                tell(line)
         analysis = analyse(samples, places, swaps=resamples)
-        for row, scores, change in zip(group, analysis.estimates, analysis.differences, strict=True):
-            row.estimate, row.difference = scores, change
-            row.verdict = "" if change is None else verdict(float(change.value[0]), row.p)
-        names = [label_of(row, rows) for row in group]
-        said += remarks.sentences(names, samples, analysis)
-        apart = [name for name, base, place in zip(names, bases, places, strict=True) if place is None and base.done]
-        if apart:
-            said.append(f"{remarks.listed(apart)}: scored on other images than the baseline, so not compared.")
-    return list(dict.fromkeys(said))
-
-
-def _sample(row: Row, counts: dict[int, Counts]) -> Sample:
-    classes = len(counts[id(row.done[0])].classes)
-    stacked = []
-    for cell in row.done:
-        found = counts[id(cell)]
-        margin = found.margins[row.variant]  # (N, 3, C)
-        whole = hits_and_unions(margin).astype(np.float32)  # (N, 2, C)
-        pixels = margin[:, :2].sum(-1)[..., None]  # (N, 2, 1)
-        near = found.trimaps.get(row.variant, np.zeros((len(whole), len(RADII), 2, classes), np.int32))
-        bands = near.transpose(0, 2, 1, 3).reshape(len(whole), 2, -1)
-        stacked.append(np.concatenate([whole, pixels, bands], axis=2, dtype=np.float32)[found.order])
-    both = np.stack(stacked)  # (S, N, 2, K)
-    return Sample(both[:, :, 0], both[:, :, 1], _means(classes), tuple(cell.training for cell in row.done))
-
-
-def _means(classes: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Which ratios are averaged in each score; the ratios: C classes, all pixels, C classes per trimap."""
-    blocks = [slice(0, classes), slice(classes, classes + 1)]
-    blocks += [slice(classes + 1 + k * classes, classes + 1 + (k + 1) * classes) for k in range(len(RADII))]
-    member = np.zeros((blocks[-1].stop, len(WHOLE) + classes), dtype=bool)
-    for score, block in enumerate(blocks):
-        member[block, score] = True
-    member[range(classes), range(len(blocks), len(blocks) + classes)] = True
-    return member
+        found = zip(group, bases, places, analysis.estimates, analysis.differences, strict=True)
+        for row, base, place, row.estimate, row.difference in found:
+            row.why = unlike(row, base, counts) if base.done and place is None else ""
+            if row.why:
+                row.verdict = "not comparable"
+            elif row.difference is not None:
+                row.verdict = verdict(float(row.difference.value[0]), row.p)
+        said += remarks.sentences([label_of(row, rows) for row in group], samples, analysis, resamples, unit)
+        if unit == "group":
+            swapped = "groups of images"
+            said.append(
+                f"The {len(ids)} images are of {samples[0].images} groups (data.group). Images of one group are "
+                "swapped together, and intervals ask about other groups."
+            )
+    for why in dict.fromkeys(row.why for row in rows if row.why):
+        apart = remarks.listed([label_of(row, rows) for row in rows if row.why == why])
+        said.append(f"{apart}: not comparable with the baseline, because {why}.")
+    return list(dict.fromkeys(said)), swapped
 
 
 def _facts(done: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -183,10 +195,6 @@ def _notes(cells: Sequence[Cell], counts: Mapping[int, Counts], facts: Mapping[s
         notes.append(
             f"The rows ran on different machines or precisions ({'; '.join(differ)}), so they may differ in the last "
             "digits."
-        )
-    if any(cell.content.get("data.group") for cell in cells):
-        notes.append(
-            "Images of one group are swapped one by one, as if they were independent: intervals are too narrow."
         )
     for run in [cell.run for cell in cells if cell.is_done and cell.run is not None]:
         length = (run.read_ending() or {}).get("training", {})

@@ -5,7 +5,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from src.core.files.reading import open_regular
 from src.data.classes import Classes
 from src.runs.checks.records import THEN_AGAIN
 from src.runs.folder import RunFolder
-from src.scoring.metrics import RADII, margins, scores_of, trimap_miou
+from src.scoring.metrics import RADII, boundary_iou, margins, scores_of, trimap_miou
 
 _MOST = 2**34  # bytes of the counts in one file: 49 variants of 100,000 images of 21 classes; read block by block
 _BLOCK = 2**24  # counts at a time
@@ -37,6 +37,7 @@ class Counts:
         ids: of the N images, each once.
         margins: variant to (N, 3, C) pixels per class: correct, true, predicted.
         trimaps: variant to (N, len(RADII), 2, C); empty if they were not counted.
+        boundaries: variant to (N, 2, C); empty if they were not counted, as by versions before 0.4.
         results: the content of `results.json`.
         classes: of the labels.
     """
@@ -46,6 +47,7 @@ class Counts:
     trimaps: Mapping[str, npt.NDArray[np.int32]]
     results: Mapping[str, Any]
     classes: Classes
+    boundaries: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict)
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
@@ -76,18 +78,29 @@ def read_counts(folder: RunFolder) -> Counts:
     with _named(folder.confusion):
         ids, counted = _load(folder.confusion, results, (size, size), margins)
         _check_scores(rows, counted)
-    trimaps: dict[str, npt.NDArray[np.int32]] = {}
-    if folder.trimaps.exists():
-        with _named(folder.trimaps):
-            near, trimaps = _load(folder.trimaps, results, (len(RADII), 2, size), lambda block: block)
-            _check_bands(rows, trimaps)
-            if near != ids:
-                if sorted(near) != sorted(ids):
-                    raise _OddError("counts other images than confusion.npz")
-                place = {image: number for number, image in enumerate(near)}
-                order = [place[image] for image in ids]
-                trimaps = {name: found[order] for name, found in trimaps.items()}
-    return Counts(ids, counted, trimaps, results, classes)
+    trimaps = _near(folder.trimaps, results, (len(RADII), 2, size), ids)
+    boundaries = _near(folder.boundaries, results, (2, size), ids)
+    with _named(folder.trimaps):
+        _check_bands(rows, trimaps)
+    with _named(folder.boundaries):
+        for name, found in boundaries.items():
+            _check_score("boundary_iou", name, boundary_iou(found), rows[name].get("boundary_iou"))
+    return Counts(ids, counted, trimaps, results, classes, boundaries)
+
+
+def _near(path: Path, results: Mapping[str, Any], shape: tuple[int, ...], ids: list[str]) -> dict[str, Any]:
+    """Hits and unions near boundaries, (N, *shape) per variant, in the order of `ids`; empty if there is no file."""
+    if not path.exists():
+        return {}
+    with _named(path):
+        found, counted = _load(path, results, shape, lambda block: block)
+        for name, one in counted.items():
+            if (one[..., 0, :] > one[..., 1, :]).any():
+                raise _OddError(f"holds more hits than pixels for '{name}'")
+        if sorted(found) != sorted(ids):
+            raise _OddError("counts other images than confusion.npz")
+        place = {image: number for number, image in enumerate(found)}
+        return {name: one[[place[image] for image in ids]] for name, one in counted.items()}
 
 
 def _classes(path: Path, results: Mapping[str, Any]) -> Classes:
@@ -221,17 +234,17 @@ def _check_scores(rows: Mapping[str, Any], counted: Mapping[str, npt.NDArray[np.
 
 
 def _check_bands(rows: Mapping[str, Any], trimaps: Mapping[str, npt.NDArray[np.int32]]) -> None:
-    """Raise unless hits are within unions, and the trimaps give the scores."""
+    """Raise unless the trimaps give the scores."""
     for name, counted in trimaps.items():
-        if (counted[:, :, 0] > counted[:, :, 1]).any():
-            raise _OddError(f"holds more hits than pixels for '{name}'")
         stored = rows[name].get("trimap_miou", {})
         for radius, value in trimap_miou(counted).items():
-            wanted = stored.get(str(radius), value)
-            if value != wanted and (value is None or wanted is None or not abs(value - wanted) <= _TOLERANCE):
-                raise _OddError(f"gives another trimap_miou for '{name}' than results.json")
+            _check_score("trimap_miou", name, value, stored.get(str(radius), value))
+
+
+def _check_score(key: str, variant: str, value: float | None, wanted: float | None) -> None:
+    if value != wanted and (value is None or wanted is None or not abs(value - wanted) <= _TOLERANCE):
+        raise _OddError(f"gives another {key} for '{variant}' than results.json")
 
 
 def _some(names: Mapping[str, Any]) -> str:
-    listed = [*names][:4]
-    return printable(", ".join(listed)[:200] + (", ..." if len(names) > len(listed) else ""))
+    return printable(", ".join([*names][:4])[:200] + (", ..." if len(names) > 4 else ""))

@@ -49,9 +49,16 @@ class Question:
     cells: list[Cell]
     commands: list[str]
 
-    def compare(self, resamples: int) -> Comparison:
-        """The table that answers it."""
-        return compare(self.cells, name=self.name, question=self.text, baseline=self.baseline, resamples=resamples)
+    def compare(self, resamples: int, **options: Any) -> Comparison:
+        """The table that answers it; `options` as for `compare`."""
+        return compare(
+            self.cells,
+            name=self.name,
+            question=self.text,
+            baseline=self.baseline,
+            resamples=resamples,
+            **options,
+        )
 
 
 def asked(config: DictConfig) -> Question:

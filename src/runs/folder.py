@@ -1,8 +1,8 @@
 """Run folders: their name, their files, and how these are written. Imports no torch.
 
 A folder holds `config.yaml`, `batch.webp`, `metrics.csv`, `curves.svg`, `best.ckpt`, `last.ckpt`, `training.json`,
-`confusion.npz`, `trimap.npz`, `panels/` and `results.json`. `results.json` is written last and at once: if it exists,
-the run is finished.
+`confusion.npz`, `trimap.npz`, `boundary.npz`, `panels/` and `results.json`. `results.json` is written last and at once:
+if it exists, the run is finished.
 """
 
 import shutil
@@ -23,6 +23,7 @@ from src.core.files.whole import Rows, remove_leftovers, replacing, write_arrays
 from src.data.files.lists import write_ids
 from src.runs.checks import records
 
+Counts = Iterable[tuple[str, npt.NDArray[Any] | Rows]]
 _MOMENT = 5.0  # seconds; `is_held` of another process holds the lock for much less
 
 
@@ -71,6 +72,16 @@ class RunFolder:
     def trimaps(self) -> Path:
         """Per variant (N, len(RADII), 2, C) int32 hits and unions near boundaries; same images as in `confusion`."""
         return self.path / "trimap.npz"
+
+    @property
+    def boundaries(self) -> Path:
+        """Per variant (N, 2, C) int32 hits and unions of Boundary IoU; same images as in `confusion`."""
+        return self.path / "boundary.npz"
+
+    @property
+    def counts(self) -> tuple[Path, ...]:
+        """The counts per image from which scores are computed."""
+        return self.confusion, self.trimaps, self.boundaries
 
     @property
     def splits(self) -> Path:
@@ -134,15 +145,9 @@ class RunFolder:
             shutil.rmtree(folder, ignore_errors=True)
         write_json(self.ending, content)
 
-    def write_results(
-        self,
-        results: Mapping[str, Any],
-        ids: list[str],
-        matrices: Iterable[tuple[str, npt.NDArray[Any] | Rows]],
-        trimaps: Iterable[tuple[str, npt.NDArray[Any] | Rows]],
-    ) -> None:
-        """Write the counts per image of each variant, then `results.json`; each file appears complete."""
-        for path, found in ((self.confusion, matrices), (self.trimaps, trimaps)):
+    def write_results(self, results: Mapping[str, Any], ids: list[str], *counts: Counts) -> None:
+        """Write the `counts` of each variant, then `results.json`; each file appears complete."""
+        for path, found in zip(self.counts, counts, strict=True):
             write_arrays(path, chain([("ids", np.array(ids))], found))
         write_json(self.results, results)
 
@@ -238,9 +243,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the files of an earlier run, `results.json` first."""
-        scores, pictures = (self.results, self.confusion, self.trimaps), (self.batch, self.curves)
-        training = (self.failure, self.ending, self.best, self.last, self.metrics, self.dashboard_id, self.config)
-        for file in (*scores, *pictures, *training):
+        made = (self.results, *self.counts, self.batch, self.curves, self.failure, self.ending, self.best, self.last)
+        for file in (*made, self.metrics, self.dashboard_id, self.config):
             file.unlink(missing_ok=True)
         for folder in (self.panels, self.logits, self.splits, *self.made_of_network):
             shutil.rmtree(folder, ignore_errors=True)

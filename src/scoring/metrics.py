@@ -135,6 +135,12 @@ def image_miou(margin: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         return np.asarray((hit / np.maximum(union, 1)).sum(-1) / (union > 0).sum(-1))
 
 
+def boundary_iou(counts: npt.NDArray[np.int32]) -> float | None:
+    """Boundary IoU, mean over classes, from (N, 2, C) hits and unions; None if no labelled pixel is near a boundary."""
+    hit, union = counts.sum(0, dtype=np.int64)
+    return float((hit[union > 0] / union[union > 0]).mean()) if union.any() else None
+
+
 def trimap_miou(counts: npt.NDArray[np.int32]) -> dict[int, float | None]:
     """Per radius, the mIoU near boundaries, from (N, len(RADII), 2, C); None if no pixel is labelled there."""
     hit, union = counts.sum(0, dtype=np.int64).transpose(1, 0, 2)

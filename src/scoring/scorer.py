@@ -15,7 +15,7 @@ from src.core.errors import InputError
 from src.crf.engines import Engine
 from src.crf.model import Image
 from src.models.inference import Inference
-from src.scoring.confusion import RingCounter
+from src.scoring.confusion import BoundaryCounter, RingCounter
 from src.scoring.labelling import Labelled, Labeller
 from src.scoring.metrics import RADII, Matrix, Scores, Stack, hits_and_unions, margins, scores
 from src.scoring.variants import Variant
@@ -56,6 +56,7 @@ class VariantScorer:
         ids: images scored so far, in the order of `add`; after `finish`, those of all processes.
         matrices: per variant, the (N, C, C) int64 confusion matrices of `ids`, rows the truth.
         trimaps: per variant, (N, len(RADII), 2, C) int32: hits and unions near the truth's boundaries.
+        boundaries: per variant, (N, 2, C) int32: hits and unions of Boundary IoU.
         busy: seconds that CRFs ran; after `finish`, the sum over all processes.
         seconds: of the whole scoring, from `begin` to `finish`.
         first: seconds until the first image was taken in; what is done once, such as compiling, is in them.
@@ -77,6 +78,7 @@ class VariantScorer:
         self.ids: list[str] = []
         self.matrices = Stack(list(variants), (num_classes, num_classes), np.int64)
         self.trimaps = Stack(list(variants), (len(RADII), 2, num_classes), np.int32)
+        self.boundaries = Stack(list(variants), (2, num_classes), np.int32)
         self.labeller = Labeller(variants, engine)
         self.inferences = self.labeller.inferences
         self.busy = self.waited = self.seconds = self.first = 0.0
@@ -112,9 +114,11 @@ class VariantScorer:
         """Wait for the running CRFs, score their images, and gather the scores of all processes."""
         for image in self.labeller.finish():
             self._score(image)
-        everyone = processes.gather((self.ids, self.matrices.images, self.trimaps.images))
-        ids, matrices, trimaps = zip(*everyone, strict=True)
-        self.ids, self.matrices.images, self.trimaps.images = _dealt(ids), _dealt(matrices), _dealt(trimaps)
+        stacks = (self.matrices, self.trimaps, self.boundaries)
+        ids, *counted = zip(*processes.gather((self.ids, *(stack.images for stack in stacks))), strict=True)
+        self.ids = _dealt(ids)
+        for stack, hands in zip(stacks, counted, strict=True):
+            stack.images = _dealt(hands)
         if len(set(self.ids)) < len(self.ids):
             raise RuntimeError("an image was scored twice")
         busy, waited = zip(
@@ -152,6 +156,7 @@ class VariantScorer:
         self.ids.append(image_id)
         self.matrices.append(matrices)
         self.trimaps.append({name: hits_and_unions(margins(counted.cumsum(0)[:-1])) for name, counted in rings.items()})
+        self.boundaries.append(BoundaryCounter(target, self.num_classes)(image.labels))
         for observe in self.observers:
             observe(Scored(image_id, image.rgb, target, image.labels, matrices))
 

@@ -11,7 +11,7 @@ from src.reporting.collect import of_folders
 from src.reporting.comparison import compare
 from src.reporting.panels import panel
 from src.runs.folder import RunFolder
-from src.scoring.metrics import RADII, scores, trimap_miou
+from src.scoring.metrics import RADII, boundary_iou, scores, trimap_miou
 
 VOC = voc_folder(Path()).classes
 CLASSES = len(VOC)
@@ -50,8 +50,13 @@ def make_run(path, *, loss="focal", seed=1, variants=None, images=40, picture=Fa
     folder.write_config(OmegaConf.create(config))
     found = {name: counts(images, quality, seed=seed) for name, quality in variants.items()}
     matrices, trimaps = ({name: both[k] for name, both in found.items()} for k in (0, 1))
+    boundaries = {name: counted[:, 0] for name, counted in trimaps.items()}
     rows = {
-        name: {**scores(matrices[name]).as_dict(VOC.names), "trimap_miou": trimap_miou(trimaps[name])}
+        name: {
+            **scores(matrices[name]).as_dict(VOC.names),
+            "trimap_miou": trimap_miou(trimaps[name]),
+            "boundary_iou": boundary_iou(boundaries[name]),
+        }
         for name in matrices
     }
     results = {
@@ -64,7 +69,9 @@ def make_run(path, *, loss="focal", seed=1, variants=None, images=40, picture=Fa
         "fingerprint": {"val": "0123456789abcdef"},
         "versions": {"torch": "2.0"},
     }
-    folder.write_results(results, [f"image{k}" for k in range(images)], matrices.items(), trimaps.items())
+    folder.write_results(
+        results, [f"image{k}" for k in range(images)], *(stack.items() for stack in (matrices, trimaps, boundaries))
+    )
     lines = [f"{epoch},{epoch},{1 / (1 + epoch)},{0.1 * epoch}" for epoch in range(3)]
     folder.metrics.write_text("\n".join(["epoch,step,train/loss,val/miou", *lines, ""]))
     if picture:
@@ -86,5 +93,5 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def table_of(*paths, baseline=None, resamples=400):
+def table_of(*paths, baseline=None, resamples=500):
     return compare(of_folders(paths), name="t", question="q", baseline=baseline, resamples=resamples)

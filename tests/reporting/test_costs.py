@@ -58,7 +58,7 @@ def test_costs_that_differ_are_columns_and_the_others_a_sentence(tmp_path):
 
 def test_times_that_are_nearly_equal_are_no_column(tmp_path):
     table = made(tmp_path, ms=21.0)
-    assert columns(table)[-1] == "10 px" and over_costs(table) is None
+    assert columns(table)[-1] == "boundary IoU" and over_costs(table) is None
     assert "about 20.9 ms per image" in costs.sentences(table)[0]
 
 
@@ -91,7 +91,7 @@ def test_copied_runs_make_the_same_table(tmp_path):
     again = of_runs([tmp_path / "kept"], nothing).compare(100)
     assert formats.markdown(again) == formats.markdown(table)
     kept = {str(path.relative_to(tmp_path / "kept")) for path in Path(tmp_path / "kept").rglob("*") if path.is_file()}
-    names = ("config.yaml", "results.json", "confusion.npz", "trimap.npz", "metrics.csv")
+    names = ("config.yaml", "results.json", "confusion.npz", "trimap.npz", "boundary.npz", "metrics.csv")
     assert kept == {
         "table.yaml",
         *(f"{loss}{seed}/{name}" for loss in ("dice", "focal") for seed in (1, 2) for name in names),

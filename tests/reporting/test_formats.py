@@ -36,7 +36,7 @@ def test_markdown_has_a_line_per_row_and_names_what_is_missing(table):
 
 def test_csv_gives_every_score_of_every_row(table):
     rows = list(csv.DictReader(io.StringIO(formats.csv_text(table))))
-    assert len(rows) == 2 * (2 + 4 + 21)
+    assert len(rows) == 2 * (2 + 4 + 3 + 21)
     first = next(row for row in rows if (row["row"], row["score"]) == ("focal", "miou"))
     assert float(first["low"]) < float(first["value"]) < float(first["high"])
     assert float(first["difference"]) < 0 and first["verdict"] == "worse" and float(first["p_corrected"]) < 0.05
@@ -149,7 +149,7 @@ def test_names_are_text_in_latex(hostile):
 def test_names_are_text_in_csv(hostile):
     text = formats.csv_text(hostile)
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == 27 * (len(HOSTILE) + 1) and not raw(text) and "'=1+1" in {row["row"] for row in rows}
+    assert len(rows) == 30 * (len(HOSTILE) + 1) and not raw(text) and "'=1+1" in {row["row"] for row in rows}
 
 
 def test_names_are_text_in_figures_and_on_the_page(hostile):
@@ -224,6 +224,7 @@ def test_what_blocks_a_report_is_named(tmp_path, blocked):
 def test_options_of_a_report_are_checked(key, value, says):
     config = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images"), None)
     config |= {"options": ["runs=x"], "resamples": 100, "logger": {"name": "csv"}}
+    config |= {"definitions": False, "ensemble": False}
     check_report(OmegaConf.create(config))
     with pytest.raises(InputError, match=says) as raised:
         check_report(OmegaConf.create({**config, key: value}))

@@ -7,6 +7,7 @@ from scipy import stats
 from benchmarks.coverage import held, wrong
 from benchmarks.worlds import Simulated
 from src.reporting.statistics.intervals import estimate
+from src.reporting.statistics.remarks import sentences
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.seeds import spread_of
 from src.reporting.statistics.swaps import swapped
@@ -57,6 +58,15 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     low, high = stats.t.interval(0.95, 399, values.mean(), stats.sem(values[0]))
     assert (found.value, found.low, found.high) == pytest.approx((values.mean(), low, high), abs=1e-5)
     assert np.isnan(found.seeds_sd)
+
+
+def test_a_mean_weighted_equally_has_the_interval_of_the_plain_one():
+    random = np.random.default_rng(8)
+    union = random.integers(1, 50, (1, 60, 3))
+    hit = (union * random.random(union.shape)).round()
+    found = alone(sample(hit, union, np.array([[1, 1 / 3]] * 3)))
+    for ends in (found.value, found.low, found.high):
+        assert ends[1] == pytest.approx(ends[0])
 
 
 def test_no_interval_is_given_where_none_would_hold():
@@ -193,6 +203,14 @@ def test_intervals_contain_zero_exactly_where_nothing_is_separable():
         for found in analyse(rows, [None, 0, 0, 0], swaps=300).differences[1:]:
             decided = verdict(found.value[0], found.corrected[0]) != "not separable"
             assert decided == (found.low[0] > 0 or found.high[0] < 0)
+
+
+def test_verdicts_that_hang_on_the_choice_of_swaps_are_named():
+    rows = [shares(np.zeros((1, 60)), "a"), shares(np.r_[np.ones(20), -np.ones(8), np.zeros(32)][None] / 9, "b")]
+    few, many = (analyse(rows, [None, 0], swaps=swaps) for swaps in (200, 100_000))
+    assert many.differences[1].corrected == pytest.approx(0.0357, abs=0.002)  # 2 P(at least 20 of 28 coins)
+    said = [any("swaps can tell" in line for line in sentences("ab", rows, *of)) for of in ((few, 200), (many, 10**5))]
+    assert said == [True, False]
 
 
 def test_verdicts_look_at_corrected_p():

@@ -233,6 +233,13 @@ BAD = {
         (lacking("crf"), "counts the variants"),
         (pipe, "is not a file"),
     ],
+    "boundary.npz": [
+        (cut, "is damaged"),
+        (array("none", lambda counts: counts[:, :1]), "(6, 2, 21)"),
+        (array("none", with_cell(2**30)), "more hits than pixels"),
+        (array("none", lambda counts: counts // 2), "gives another boundary_iou"),
+        (lacking("crf"), "counts the variants"),
+    ],
     "failed.txt": [(pipe, "is not a file"), (folder, "delete it")],
     "panels/extremes/none-best.webp": [
         (with_bytes(b"-----BEGIN PRIVATE KEY-----"), "is not a WebP picture"),
@@ -266,7 +273,7 @@ def test_another_order_of_equal_images_changes_nothing(tmp_path):
         make_run(tmp_path / "runs" / loss, loss=loss, variants={"none": quality})
     before = table_of(tmp_path / "runs")
     order = np.random.default_rng(0).permutation(40)
-    for name in ("confusion.npz", "trimap.npz"):
+    for name in ("confusion.npz", "trimap.npz", "boundary.npz"):
         arrays(lambda found: {key: value[order] for key, value in found.items()})(tmp_path / "runs" / "b" / name)
     after = table_of(tmp_path / "runs")
     for one, other in zip(before.rows, after.rows, strict=True):

@@ -26,7 +26,12 @@ def test_results_are_the_sign_that_a_run_is_done(tmp_path):
     matrices = {"none": np.arange(8).reshape(2, 2, 2)}
     row = {"miou": 0.5, "pixel_accuracy": 0.5}
     results = {"data": "d", "protocol": "voc", "images": 2, "variants": {"none": row}}
-    folder.write_results(results, ["a", "b"], matrices.items(), [("none", np.zeros((2, 4, 2, 2), np.int32))])
+    folder.write_results(
+        results,
+        ["a", "b"],
+        matrices.items(),
+        *([("none", np.zeros(shape, np.int32))] for shape in ((2, 4, 2, 2), (2, 2, 2))),
+    )
     stored = np.load(folder.confusion)
     assert folder.read_results() == results
     assert stored["ids"].tolist() == ["a", "b"] and (stored["none"] == matrices["none"]).all()
@@ -34,7 +39,7 @@ def test_results_are_the_sign_that_a_run_is_done(tmp_path):
 
 def test_scores_that_are_no_numbers_are_not_written_as_broken_json(tmp_path):
     with pytest.raises(ValueError):
-        RunFolder(tmp_path).write_results({"miou": float("nan")}, [], [], [])
+        RunFolder(tmp_path).write_results({"miou": float("nan")}, [], [], [], [])
     assert not RunFolder(tmp_path).results.exists()
 
 

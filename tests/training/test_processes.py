@@ -1,6 +1,5 @@
 """Two processes score as one does, image by image, and leave one run folder."""
 
-import itertools
 import json
 import os
 import re
@@ -30,7 +29,7 @@ TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 
 def counts(folder):
-    return {name: np.load(folder / name) for name in ("confusion.npz", "trimap.npz")}
+    return {name: np.load(folder / name) for name in ("confusion.npz", "trimap.npz", "boundary.npz")}
 
 
 def test_a_training_shared_by_two_processes_leaves_one_run(tmp_path):
@@ -171,6 +170,10 @@ def test_two_processes_count_the_real_sample_as_one_does_bit_for_bit(tmp_path):
         assert all((arrays[name] == alone[file][name]).all() for name in arrays.files)
 
 
+def stacks(scorer):
+    return scorer.matrices, scorer.trimaps, scorer.boundaries
+
+
 @pytest.mark.parametrize("world", [2, 3, 7])
 def test_what_processes_scored_is_put_together_in_the_order_of_the_list(world, monkeypatch):
     images = {f"image{i}": made_sample(i) for i in range(7)}
@@ -185,20 +188,19 @@ def test_what_processes_scored_is_put_together_in_the_order_of_the_list(world, m
     whole = score(images)
     whole.finish()
     parts = [score(list(images)[rank::world]) for rank in range(world)]
-    everyone = [(part.ids, part.matrices.images, part.trimaps.images) for part in parts]
-    monkeypatch.setattr(processes, "gather", lambda thing: everyone if len(thing) == 3 else [thing])
+    everyone = [(part.ids, *(stack.images for stack in stacks(part))) for part in parts]
+    monkeypatch.setattr(processes, "gather", lambda thing: everyone if len(thing) == 4 else [thing])
     parts[0].finish()
     assert parts[0].ids == list(images)
-    for one, other in itertools.product((parts[0].matrices, parts[0].trimaps), (whole.matrices, whole.trimaps)):
-        if one.shape == other.shape:
-            assert (one["none"] == other["none"]).all()
+    for one, other in zip(stacks(parts[0]), stacks(whole), strict=True):
+        assert (one["none"] == other["none"]).all()
 
 
 def test_an_image_scored_twice_is_an_error(monkeypatch):
     with VariantScorer({"none": Variant()}, 4, None) as scorer:
         logits, rgb, target = made_sample(0)
         scorer.add("image", {PLAIN: logits.softmax(0)}, rgb, target)
-    part = (scorer.ids, scorer.matrices.images, scorer.trimaps.images)
+    part = (scorer.ids, *(stack.images for stack in stacks(scorer)))
     monkeypatch.setattr(processes, "gather", lambda _: [part, part])
     with pytest.raises(RuntimeError, match="twice"):
         scorer.finish()

@@ -139,15 +139,22 @@ class Splits:
         return {"train": train, "val": val}
 
     def _group_of(self, image: str) -> str:
-        if self.group is None:
-            return image
-        match = re.match(self.group, image)
-        if match is None:
-            raise InputError(f"data.group={self.group}: does not fit the id {image}; correct the expression.")
-        found = match.group(1) if match.re.groups else match.group(0)
-        if not found:
-            raise InputError(f"data.group={self.group}: finds no group in the id {image}; correct the expression.")
-        return found
+        return image if self.group is None else group_of(self.group, image)
+
+
+def group_of(group: str, image: str) -> str:
+    """The name of an image's group: what the first group of the expression, or the whole of it, finds in the id.
+
+    Raises:
+        InputError: it finds nothing.
+    """
+    match = re.match(group, image)
+    if match is None:
+        raise InputError(f"data.group={group}: does not fit the id {image}; correct the expression.")
+    found = match.group(1) if match.re.groups else match.group(0)
+    if not found:
+        raise InputError(f"data.group={group}: finds no group in the id {image}; correct the expression.")
+    return found
 
 
 def _chosen(ids: Sequence[str], patterns: Sequence[str], split: str) -> list[str]:

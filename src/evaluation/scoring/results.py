@@ -25,7 +25,7 @@ from src.evaluation.scoring.worst import Worst
 from src.reporting.panels import as_png, panel
 from src.runs.checks.schema import worst_count
 from src.runs.folder import RunFolder
-from src.scoring.metrics import image_miou, margins, trimap_miou
+from src.scoring.metrics import boundary_iou, image_miou, margins, trimap_miou
 from src.scoring.presets import tuned_on
 from src.scoring.scorer import Observer, Scored, VariantScorer
 
@@ -214,12 +214,17 @@ def write(folder: RunFolder, settled: DictConfig, scorer: VariantScorer, **facts
         "images": len(scorer.ids),
         "classes": classes.plain(),
         "variants": {
-            name: {**result.as_dict(classes.names), "trimap_miou": trimap_miou(scorer.trimaps[name])}
+            name: {
+                **result.as_dict(classes.names),
+                "trimap_miou": trimap_miou(scorer.trimaps[name]),
+                "boundary_iou": boundary_iou(scorer.boundaries[name]),
+            }
             for name, result in scorer.scores().items()
         },
         "crf": {"name": settled.crf.name, "engine": settled.crf.engine, "effective_sigma_rgb": _sigmas(settled)},
         "left_out": {name: len(ids) for name, ids in tuned_on(settled).items()},
         **facts,
     }
-    folder.write_results(content, scorer.ids, scorer.matrices.rows(), scorer.trimaps.rows())
+    counts = (scorer.matrices, scorer.trimaps, scorer.boundaries)
+    folder.write_results(content, scorer.ids, *(stack.rows() for stack in counts))
     return content

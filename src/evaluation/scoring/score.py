@@ -71,7 +71,12 @@ def score(
             spent = costs.of_network(task, trainer, data, scorer, machine, crop=source.stored.recipe.augment.crop)
         results.log_scores(logging, scorer, settled)
     if is_main(settled):
-        facts = {"source": str(source.path), "fingerprint": fingerprint, "versions": build.versions()}
+        facts = {
+            "source": str(source.path),
+            "logits": None if keep is None else str(keep),
+            "fingerprint": fingerprint,
+            "versions": build.versions(),
+        }
         folder.write_config(settled)
         results.write(folder, settled, scorer, **facts, machine=build.machine_facts(machine), costs=spent)
     return max(result.miou for result in scorer.scores().values())

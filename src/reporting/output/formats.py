@@ -12,15 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
+from src.reporting.comparison import Comparison
 from src.reporting.output import costs
+from src.reporting.output.text import definitions
+from src.reporting.output.text.escapes import in_csv, in_latex, in_markdown, line, with_minus
 from src.reporting.rows import Row
 from src.reporting.statistics.intervals import Estimate
+from src.reporting.statistics.ratios import TRIMAPS, WHOLE
 from src.reporting.statistics.remarks import listed
 from src.reporting.statistics.verdicts import Difference, verdict
 from src.scoring.metrics import RADII
 
 _STYLES = {"better": "green", "worse": "red"}
+_OPEN = (("not separable", "not separable from"), ("not comparable", "not comparable with"))
 
 
 def percent(value: float, digits: int = 2) -> str:
@@ -60,30 +64,39 @@ def columns(table: Comparison, row: Row) -> list[str]:
         p_value(row.p),
         row.verdict,
         interval(row.estimate, 1),
-        *(percent(float(row.estimate.value[WHOLE.index(name)]), 1) for name in TRIMAPS),
+        *(percent(float(row.estimate.value[WHOLE.index(name)]), 1) for name in NEAR),
         *(costs.text(costs.value(table, row, cost), cost) for cost in costs.COSTS),
     ]
 
 
 HEADINGS = (
     *("row", "seeds", "mIoU %", "sd of seeds", "to baseline", "p", "verdict", "pixel accuracy %"),
-    *(f"{radius} px" for radius in RADII),
+    *(*(f"{radius} px" for radius in RADII), "boundary IoU"),
     *(cost.heading for cost in costs.COSTS),
 )
-_FIRST_COST = len(HEADINGS) - len(costs.COSTS)
-_TRIMAP_NOTE = "mIoU % within this distance (px) of a boundary of the truth"
+NEAR = (*TRIMAPS, "boundary_iou")
+"""Scores near boundaries, each a column if it was counted."""
+_NEAR_NOTES = {
+    TRIMAPS[0]: " Columns in px: mIoU % within this distance (px) of a boundary of the truth.",
+    NEAR[-1]: " Boundary IoU: of the pixels within 2 % of the diagonal of the boundaries of truth and prediction.",
+}
 
 
 def shown(table: Comparison) -> list[int]:
-    """Indices of the useful `HEADINGS`: no spread without several seeds, no trimaps if none were counted.
+    """Indices of the useful `HEADINGS`: no spread without several seeds, nothing near boundaries that was not counted.
 
     And only costs that differ between rows.
     """
     done = [row.estimate for row in table.rows if row.estimate is not None]
     seeds = any(not np.isnan(found.seeds_sd[0]) for found in done)
-    near = any(not np.isnan(found.value[WHOLE.index(name)]) for found in done for name in TRIMAPS)
+    near = [8 + k for k, name in enumerate(NEAR) if _is_counted(table, name)]
     apart = [HEADINGS.index(cost.heading) for cost in costs.differing(table)]
-    return [k for k in range(_FIRST_COST) if (k != 3 or seeds) and (k < 8 or near)] + apart
+    return [k for k in range(8) if k != 3 or seeds] + near + apart
+
+
+def _is_counted(table: Comparison, name: str) -> bool:
+    done = [row.estimate for row in table.rows if row.estimate is not None]
+    return any(not np.isnan(found.value[WHOLE.index(name)]) for found in done)
 
 
 def screen(table: Comparison, width: int) -> Table:
@@ -106,8 +119,9 @@ def show(table: Comparison, console: Console) -> None:
     """The table and its notes on the terminal."""
     console.print(Text.assemble("\n", (table.question, "bold"), f" ({table.name})"), soft_wrap=True)
     console.print(screen(table, console.width))
-    for line in [*summary(table), *costs.sentences(table), *table.notes]:
-        console.print(Text(line))
+    for note in [*summary(table), *costs.sentences(table), *table.notes]:
+        console.print(Text(note))
+    definitions.show(table, console)
     for cell in table.cells:
         if not cell.is_done:
             console.print(Text(f"{cell.standing}: {cell.label} {cell.reason}", style="red"), soft_wrap=True)
@@ -115,29 +129,19 @@ def show(table: Comparison, console: Console) -> None:
 
 def markdown(table: Comparison) -> str:
     """The table, its caption and its notes."""
-    lines = [f"**{_in_markdown(table.question)}**", "", _in_markdown(caption(table)), ""]
+    lines = [f"**{in_markdown(table.question)}**", "", in_markdown(caption(table)), ""]
     picked = shown(table)
-    lines += [_line([HEADINGS[k] for k in picked]), "|---|" + "---:|" * (len(picked) - 1)]
+    lines += [line([HEADINGS[k] for k in picked]), "|---|" + "---:|" * (len(picked) - 1)]
     for row in table.rows:
         cells = columns(table, row)
-        lines.append(_line([_in_markdown(cells[k]) if k == 0 else cells[k] for k in picked]))
-    lines += ["", *(f"* {_in_markdown(note)}" for note in [*costs.sentences(table), *table.notes])]
+        lines.append(line([in_markdown(cells[k]) if k == 0 else cells[k] for k in picked]))
+    lines += ["", *(f"* {in_markdown(note)}" for note in [*costs.sentences(table), *table.notes])]
     for cell in table.cells:
         if not cell.is_done:
-            label = _in_markdown(cell.label) if set("`<") & set(cell.label) else f"`{cell.label}`"
-            lines.append(f"* {cell.standing}: {label} {_in_markdown(cell.reason)}".rstrip())
+            label = in_markdown(cell.label) if set("`<") & set(cell.label) else f"`{cell.label}`"
+            lines.append(f"* {cell.standing}: {label} {in_markdown(cell.reason)}".rstrip())
+    lines += definitions.markdown(table)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _in_markdown(text: str) -> str:
-    """A text on one line that Markdown shows as it is: no table cell, link, formula or HTML arises from it."""
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", text)
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    return re.sub(r"([\\`*|\[\]~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def caption(table: Comparison) -> str:
@@ -146,20 +150,22 @@ def caption(table: Comparison) -> str:
     baseline = table.label(table.baseline) if table.baseline is not None else "none"
     done = [row.difference for row in table.rows if row.difference is not None]
     seeds = any(found.with_seeds for found in done)
+    by = "image by image" if table.unit == "images" else "group by group"
     asked = "other images of this kind and other seeds" if seeds else "other images of this kind, for these networks"
     return (
         f"{facts.get('images', '0')} images of {facts.get('data', 'no data')}, protocol {facts.get('protocol', '-')}. "
         f"Brackets hold 95 % intervals: what {asked} would give. Differences of mIoU are to the baseline ({baseline}), "
-        f"image by image; p says how often chance alone would give one as large in any of the rows "
-        f"({table.resamples:,} swaps of images{', and errors of seeds' if seeds else ''}). A row is better or worse if "
-        f"p < 0.05, which is where the interval of its difference is without 0. Columns in px: {_TRIMAP_NOTE}."
+        f"{by}; p says how often chance alone would give one as large in any of the rows "
+        f"({table.resamples:,} swaps of {table.unit}{', and errors of seeds' if seeds else ''}). A row is better or "
+        "worse if p < 0.05, which is where the interval of its difference is without 0."
+        + "".join(note for name, note in _NEAR_NOTES.items() if _is_counted(table, name))
     )
 
 
 def csv_text(table: Comparison) -> str:
     """Every score of every row with its interval and difference, as fractions; one line per row and score.
 
-    Then a line per row and cost, in seconds, bytes and plain numbers.
+    Then a line per row and cost, in seconds, bytes and plain numbers, and per row and other definition of mIoU.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -169,19 +175,17 @@ def csv_text(table: Comparison) -> str:
             *("difference", "difference_low", "difference_high", "p", "p_corrected", "verdict"),
         ]
     )
-    for row in table.rows:
-        texts = [_in_csv(text) for text in (table.label(row), row.network, row.variant)]
+    for place, row in enumerate(table.rows):
+        texts = [in_csv(text) for text in (table.label(row), row.network, row.variant)]
         for index, name in enumerate(table.scores):
             writer.writerow([*texts, name, len(row.done), *_numbers(row, index)])
         for cost in costs.COSTS:
             if not math.isnan(number := costs.value(table, row, cost)):
                 writer.writerow([*texts, cost.key, len(row.done), f"{number:g}", *[""] * 9])
+        for other in table.others:
+            if not math.isnan(other.values[place]):
+                writer.writerow([*texts, f"miou/{other.definition.key}", len(row.done), other.values[place], *[""] * 9])
     return out.getvalue()
-
-
-def _in_csv(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _numbers(row: Row, score: int) -> list[str]:
@@ -201,30 +205,15 @@ def latex(table: Comparison) -> str:
     """A table of mIoU, difference, p and pixel accuracy for the package booktabs."""
     picked = (0, 1, 2, 4, 5, 6, 7)
     label = re.sub(r"[^A-Za-z0-9.+-]+", "-", table.name)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_in_latex(table.question)} {_in_latex(caption(table))}}}"]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{in_latex(table.question)} {in_latex(caption(table))}}}"]
     lines += [rf"\label{{tab:{label}}}", rf"\begin{{tabular}}{{l{'r' * (len(picked) - 2)}r}}", r"\toprule"]
-    lines += [" & ".join(_in_latex(HEADINGS[k]) for k in picked) + r" \\", r"\midrule"]
+    lines += [" & ".join(in_latex(HEADINGS[k]) for k in picked) + r" \\", r"\midrule"]
     for row in table.rows:
         cells = columns(table, row)
-        texts = [_in_latex(cells[k]) if k == 0 else _in_latex(_with_minus(cells[k])) for k in picked]
+        texts = [in_latex(cells[k]) if k == 0 else in_latex(with_minus(cells[k])) for k in picked]
         lines.append("{}" * (texts[0][:1] in ("[", "*")) + " & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
-
-
-_LATEX = {c: f"\\{c}" for c in "%_&#{}$"} | {c: f"${c}$" for c in "<>+|"}
-_LATEX |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-_LATEX |= {"`": r"\textasciigrave{}", "\N{EN DASH}": r"\textendash{}", "\N{MINUS SIGN}": "$-$"}
-
-
-def _in_latex(text: str) -> str:
-    """A text that LaTeX sets as it is."""
-    return re.sub("-(?=-)", "-{}", "".join(_LATEX.get(c, c) for c in text))
-
-
-def _with_minus(number: str) -> str:
-    """A number or interval with minus signs instead of hyphens."""
-    return re.sub(r"(^|\[|, )-(?=\d)", "\\1\N{MINUS SIGN}", number)
 
 
 def summary(table: Comparison) -> list[str]:
@@ -233,9 +222,9 @@ def summary(table: Comparison) -> list[str]:
         return ["Nothing is scored yet."]
     sentences = []
     base = table.label(table.baseline)
-    for mark, words in (("better", "better than"), ("worse", "worse than"), ("not separable", "not separable from")):
+    for mark, words in (("better", "better than"), ("worse", "worse than"), *_OPEN):
         found = [table.label(row) for row in table.rows if row.verdict == mark]
-        if mark == "not separable" and len(found) > 4:
+        if mark in dict(_OPEN) and len(found) > 4:
             found = [f"{len(found)} rows"]
         if found:
             plural = len(found) > 1 or found[0].endswith(" rows")

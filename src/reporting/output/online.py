@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from src.core.files.whole import replacing
-from src.reporting.comparison import TRIMAPS, WHOLE, Comparison
+from src.reporting.comparison import Comparison
+from src.reporting.statistics.ratios import TRIMAPS, WHOLE
 from src.runs.folder import RunFolder
 from src.runs.wandb_run import dashboard_run, log_comparison, mode_of
 

@@ -22,8 +22,10 @@ from src.reporting.collect import Cell, differing
 from src.reporting.comparison import Comparison
 from src.reporting.counts import Counts
 from src.reporting.output import costs, formats
+from src.reporting.output.text import definitions
 from src.reporting.rows import Row
-from src.scoring.metrics import RADII, image_miou
+from src.reporting.statistics.ratios import WHOLE
+from src.scoring.metrics import image_miou
 
 _TITLES = {
     "forest": ("How large the differences are, and how sure", "A row whose interval crosses 0 is not separable."),
@@ -63,6 +65,7 @@ def render(table: Comparison, commands: list[str], figures: Mapping[str, Figure]
         headings=[formats.HEADINGS[k] for k in shown],
         rows=[(row, [(texts[k], keys[k]) for k in shown]) for row, texts, keys in _texts(table)],
         figures=[(name, *_TITLES[name], _svg(name, figure)) for name, figure in figures.items()],
+        others=(definitions.TITLE, *definitions.grid(table), definitions.sentences(table)) if table.others else None,
         classes=_classes(table),
         pictures=_pictures(table),
         images=images,
@@ -87,7 +90,7 @@ def _sort_keys(table: Comparison, row: Row) -> list[str]:
         return ["" for _ in formats.HEADINGS]
     found = [math.nan, len(row.done), row.estimate.value[0], row.estimate.seeds_sd[0]]
     found += [0.0 if row.difference is None else row.difference.value[0], row.p, math.nan, row.estimate.value[1]]
-    found += list(row.estimate.value[2 : 2 + len(RADII)])
+    found += [row.estimate.value[WHOLE.index(name)] for name in formats.NEAR]
     found += [costs.value(table, row, cost) for cost in costs.COSTS]
     texts = {0: table.label(row), 6: row.verdict}
     return [texts.get(k, "" if math.isnan(value) else f"{value:.9g}") for k, value in enumerate(found)]

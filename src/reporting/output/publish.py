@@ -125,7 +125,7 @@ def copy_runs(question: Question, folder: Path) -> None:
         if name in names:
             raise InputError(f"records={folder}: two runs are named {name}; rename a run folder.")
         names.append(name)
-        scores = cell.scored.config, cell.scored.results, cell.scored.confusion, cell.scored.trimaps
+        scores = cell.scored.config, cell.scored.results, *cell.scored.counts
         for path in (*scores, cell.run.metrics):
             if path.exists():
                 with open_regular(path, way_out="leave this run out") as file:

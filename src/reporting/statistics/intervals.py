@@ -10,6 +10,8 @@ A ratio of few images is also a little wrong on average, mostly too small: pixel
 all images, and those that are right from a few. The interval is stretched by this bias, estimated to first order
 (Cochran 1977, sec. 6.8).
 
+The weights of a weighted mean, such as the frequencies of classes, are taken as they are.
+
 A class of which not one pixel is right says nothing about how right it would be elsewhere. Where a score has such a
 class, and with fewer than 20 images, there is no interval (`make bench-coverage`).
 """
@@ -79,7 +81,7 @@ def _of_images(row: Sample) -> tuple[Array, Array, Array, Array]:
     images = np.divide(1, concentration, out=np.zeros_like(size), where=present)
     known = np.where(expected > _TINY, np.maximum(images - 1, 0), 0)
     own = np.divide((residual**2).sum(0), expected, out=np.zeros_like(size), where=expected > _TINY)
-    block = row.means.argmax(1)  # the first score that a ratio is in: its classes know the spread together
+    block = (row.means > 0).argmax(1)  # the first score that a ratio is in: its classes know the spread together
     together = np.zeros_like(size)
     for first in np.unique(block):
         inside = block == first
@@ -89,9 +91,9 @@ def _of_images(row: Sample) -> tuple[Array, Array, Array, Array]:
 
     weight = row.means * present[:, None]
     count = np.maximum(weight.sum(0), 1)  # (G,)
-    joint = ((scaled @ weight) ** 2).sum(0) - (scaled**2 @ weight).sum(0)  # of different classes in an image
-    variance = (of_ratio @ weight + np.maximum(joint, 0)) / count**2
-    below = (of_ratio**2 / (known + _PRIOR)) @ weight / count**4
+    joint = ((scaled @ weight) ** 2).sum(0) - (scaled**2 @ weight**2).sum(0)  # of different classes in an image
+    variance = (of_ratio @ weight**2 + np.maximum(joint, 0)) / count**2
+    below = (of_ratio**2 / (known + _PRIOR)) @ weight**4 / count**4
     bias = (residual * share / np.maximum(1 - share, _SEEN)).sum(0) @ weight / count
     unseen = (present & (hits.sum(0) == 0)) @ weight
     return variance, below, bias, (unseen == 0) & (weight.sum(0) > 0) & (row.images >= FEWEST)

@@ -9,23 +9,64 @@ from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.verdicts import Analysis
 
 LEVEL = 0.05
+_COARSE = 0.02  # error of a p near the level that is worth a word
 
 
-def sentences(labels: Sequence[str], rows: Sequence[Sample], found: Analysis) -> list[str]:
-    """Sentences on rows of the same images; `labels` are their names."""
-    said = []
+def limits(images: int, swaps: int, unit: str = "image") -> list[str]:
+    """What so many images (or groups of them, the `unit`) and swaps cannot decide, known before anything is swapped.
+
+    The number of rows plays no part: one way to swap serves all of them, and the largest difference of the table is
+    compared with the largest by chance. So the smallest p is 2 / 2^N where all ways are tried, else 1 / (swaps + 1).
+    """
+    # The smallest p of all ways to swap: as they are, and with both rows exchanged.
+    if 2 ** (1 - images) >= LEVEL:
+        return [
+            f"Only {images} {unit}{'s' if images > 1 else ''}: no verdict is possible. A difference on every {unit} "
+            f"has p = {2 ** (1 - images):.2g}."
+        ]
+    error = _error(LEVEL, swaps)
+    if 2 ** (images - 1) > swaps and error > _COARSE:
+        return [
+            f"resamples={swaps}: so few swaps know a p near {LEVEL} only to ± {error:.3f}, so another choice of them "
+            f"may turn a verdict; 10000 know it to ± {_error(LEVEL, 10_000):.3f}, however many rows there are."
+        ]
+    return []
+
+
+def _error(p: float, swaps: int) -> float:
+    """Half the width of the 95 % interval of a p-value from random swaps."""
+    return float(1.96 * np.sqrt(p * (1 - p) / swaps))
+
+
+def sentences(
+    labels: Sequence[str], rows: Sequence[Sample], found: Analysis, swaps: int, unit: str = "image"
+) -> list[str]:
+    """Sentences on rows of the same images.
+
+    Args:
+        labels: names of the rows.
+        rows: their counts.
+        found: what was computed of them.
+        swaps: how many ways were tried at most.
+        unit: what is swapped, "image" or "group".
+    """
     images = rows[0].images
     compared = [(label, row, one) for label, row, one in zip(labels, rows, found.differences, strict=True) if one]
-    # The smallest p of all ways to swap: as they are, and with both rows exchanged.
-    if compared and 2 ** (1 - images) >= LEVEL:
+    said = limits(images, swaps, unit) if compared else []
+    near = [
+        label
+        for label, _, one in compared
+        if not (found.exact and not one.with_seeds) and abs(one.corrected[0] - LEVEL) < _error(one.corrected[0], swaps)
+    ]
+    if near:
         said.append(
-            f"Only {images} image{'s' if images > 1 else ''}: no verdict is possible. A difference on every image has "
-            f"p = {2 ** (1 - images):.2g}."
+            f"p of {listed(near)} is nearer to {LEVEL} than {swaps:,} swaps can tell, so another choice of swaps may "
+            "turn the verdict; give more with resamples=."
         )
     alone = [label for label, one in zip(labels, found.estimates, strict=True) if np.isnan(one.low[0])]
     if alone:
         why = (
-            f"fewer than {FEWEST} images"
+            f"fewer than {FEWEST} {unit}s"
             if images < FEWEST
             else "a class has not one right pixel, so nothing is known about it"
         )

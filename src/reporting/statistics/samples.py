@@ -22,20 +22,21 @@ class Sample:
     Attributes:
         numerator: (S, N, K) of S trainings, N images and K ratios.
         denominator: (S, N, K).
-        means: (K, G) bool; score g is the mean of its ratios whose denominator, summed over all images, is not 0.
+        means: (K, G) weights, 0 or 1, or with the sum 1; score g is the weighted mean of its ratios whose denominator,
+            summed over all images, is not 0.
         trainings: names of the S trainings. Rows that share a name come from the same network, with other variants.
     """
 
     numerator: npt.NDArray[np.float32]
     denominator: npt.NDArray[np.float32]
-    means: npt.NDArray[np.bool_]
+    means: Array
     trainings: tuple[str, ...]
 
     @classmethod
     def of_miou(cls, margins: npt.NDArray[Any], trainings: Sequence[str]) -> "Sample":
         """Of mIoU alone, from margins (S, N, 3, C), see `src.scoring.metrics.margins`."""
         both = hits_and_unions(margins).astype(np.float32)  # (S, N, 2, C)
-        return cls(both[:, :, 0], both[:, :, 1], np.ones((both.shape[-1], 1), dtype=bool), tuple(trainings))
+        return cls(both[:, :, 0], both[:, :, 1], np.ones((both.shape[-1], 1)), tuple(trainings))
 
     @property
     def images(self) -> int:
@@ -84,8 +85,8 @@ class Sample:
         return Sample(self.numerator[places], self.denominator[places], self.means, tuple(trainings))
 
 
-def scores(hits: Array, unions: Array, means: npt.NDArray[np.bool_], least: Array | float = 0.0) -> Array:
-    """(..., G) means of ratios (..., K); a ratio of 0 to 0 is left out, and NaN is the mean of none.
+def scores(hits: Array, unions: Array, means: Array, least: Array | float = 0.0) -> Array:
+    """(..., G) weighted means of ratios (..., K); a ratio of 0 to 0 is left out, and NaN is the mean of none.
 
     Unions up to `least` are 0 but for rounding.
     """

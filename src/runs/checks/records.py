@@ -46,6 +46,7 @@ def _is_number(value: Any) -> bool:
 
 
 _TEXT = _Kind("a short text", lambda value: isinstance(value, str) and value.isprintable() and len(value) <= 300)
+_PLACE = _Kind("a path", lambda value: isinstance(value, str) and value.isprintable() and 0 < len(value) <= 4096)
 _NUMBER = _Kind("a number", lambda value: _is_number(value) and math.isfinite(value))
 _SHARE = _Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _TIME = _Kind("a number of seconds", lambda value: _is_number(value) and 0 <= value <= 1e9)
@@ -104,6 +105,7 @@ _RESULTS: Shape = {
             "pixel_accuracy": _SHARE,
             "iou?": {"*": _SHARE.or_null()},
             "trimap_miou?": {"*": _SHARE.or_null()},
+            "boundary_iou?": _SHARE.or_null(),
         }
     },
     "monitor?": _BEST,
@@ -112,6 +114,7 @@ _RESULTS: Shape = {
     "crf?": {"name": _TEXT, "effective_sigma_rgb": {}},
     "fingerprint?": {"*": _TEXT},
     "versions?": {"*": _TEXT},
+    "logits?": _PLACE.or_null(),
     "machine?": {"*": _PLAIN.or_null()},
 }
 _ENDING: Shape = {"monitor": _BEST, "training": _TRAINING}

@@ -209,6 +209,7 @@ REPORT = parts(
         "logger": LOGGER,
         "resamples": whole(100, 1_000_000),
         "images": either((None,), _worst),
+        **dict.fromkeys(("definitions", "ensemble"), check_flag),
     }
 )
 PLAN = parts(

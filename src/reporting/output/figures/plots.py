@@ -15,10 +15,11 @@ from matplotlib.ticker import MaxNLocator
 
 from src.core.errors import InputError
 from src.core.files.reading import read_text
-from src.reporting.comparison import WHOLE, Comparison
+from src.reporting.comparison import Comparison
 from src.reporting.output.figures.costs import over_costs
 from src.reporting.output.figures.style import COLOURS, LINES, MARKS, STYLE, text
 from src.reporting.rows import Row
+from src.reporting.statistics.ratios import WHOLE
 from src.scoring.metrics import RADII
 
 _MOST_LINES = len(COLOURS)

@@ -4,7 +4,10 @@ from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LINES = ("-", "--", "-.", ":")
-MARKS = {"better": ("^", "#0072B2"), "worse": ("v", "#D55E00"), "not separable": ("o", "#666666"), "": ("D", "black")}
+MARKS = {
+    **{"better": ("^", "#0072B2"), "worse": ("v", "#D55E00"), "": ("D", "black")},
+    **{"not separable": ("o", "#666666"), "not comparable": ("x", "#999999")},
+}
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",

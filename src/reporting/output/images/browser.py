@@ -51,7 +51,7 @@ def browser(table: Comparison, count: int | None, folder: Path) -> Browser:
     Raises:
         InputError: a panel is damaged, or is something else.
     """
-    rows = [row for row in table.rows if row.done]
+    rows = [row for row in table.rows if row.done and row.done[0].scored is not None]  # an ensemble has no panels
     if count is None:
         return Browser()
     if not rows or table.baseline is None:
