@@ -9,10 +9,10 @@ import pytest
 
 from src.core.errors import InputError
 from src.reporting.collect import of_folders
+from src.reporting.counts import read_counts
 from src.reporting.statistics.samples import Sample
 from src.runs.folder import RunFolder
 from src.runs.jobs import expand
-from src.scoring.metrics import margins
 from src.training.sweeps import finding
 from src.training.sweeps.measure import short
 from src.training.sweeps.pace import Pace, read_pace, validations
@@ -118,33 +118,23 @@ def test_a_short_training_of_each_table_composes(tmp_path):
             assert shape_of(small.config).replace("'val/loss'", "") == shape_of(job.config)
 
 
-def seven(folder, names):
-    """Margins of the network alone over the classes of lite0_1; those that it has not are background."""
-    known = json.loads((folder / "results.json").read_text())["classes"]["names"]
-    merge = np.zeros((len(known), len(names)), dtype=int)
-    merge[range(len(known)), [names.index(name) if name in names else 0 for name in known]] = 1
-    with np.load(folder / "confusion.npz") as file:
-        order = np.argsort(file["ids"])
-        return margins(np.einsum("nij,ia,jb->nab", file["none"][order], merge, merge))
-
-
 def test_typical_spreads_are_those_of_the_published_results():
-    one, other = RESULTS / "single" / "lite0_1", RESULTS / "single" / "voc21_2"
-    names = json.loads((one / "results.json").read_text())["classes"]["names"]
-    rows = [Sample.of_miou(seven(folder, names)[None], [folder.name]) for folder in (one, other)]
-    images, _, _ = finding.parts_of(rows, shared=False)
-    assert images == pytest.approx(finding.TYPICAL.images, abs=5e-4)
-
-    page = (ROOT / "experiments" / "README.md").read_text()
-    (table,) = re.findall(r"<!-- table: losses-shapes -->(.*?)<!-- end -->", page, re.DOTALL)
-    spread = [float(line.split("|")[4]) for line in table.splitlines() if re.match(r"\| \w+ \| 3 \|", line)]
-    assert len(spread) == 4 and np.sqrt(np.mean(np.square(spread))) / 100 == pytest.approx(
-        finding.TYPICAL.seeds, abs=5e-5
+    rows, _ = finding._rows(of_folders([RESULTS / "losses"]), shared=False)
+    known = finding.TYPICAL
+    assert finding.parts_of(rows, shared=False) == pytest.approx(
+        (known.images, known.seeds, known.interaction), abs=5e-4
     )
 
-    with np.load(RESULTS / "report2024" / "deeplabv3-report2024" / "confusion.npz") as file:
-        rows = [Sample.of_miou(margins(file[name])[None], ["one"]) for name in ("none", "deeplab_raw")]
-    assert finding.parts_of(rows, shared=True)[0] == pytest.approx(finding.TYPICAL_SHARED.images, abs=5e-4)
+    runs = [RESULTS / "crf_fusion_own" / f"own-crf_fusion-seed{seed}" for seed in (1, 2, 3)]
+    rows = []
+    for name in ("none", "deeplabv2_raw"):
+        found = [read_counts(RunFolder(run)) for run in runs]
+        margins = np.stack([one.margins[name][one.order] for one in found])
+        rows.append(Sample.of_miou(margins, ["1", "2", "3"]))
+    known = finding.TYPICAL_SHARED
+    assert finding.parts_of(rows, shared=True) == pytest.approx(
+        (known.images, known.seeds, known.interaction), abs=5e-4
+    )
 
 
 def test_a_pilot_tells_its_spreads_and_typical_ones_fill_the_gaps(tmp_path):
@@ -158,7 +148,7 @@ def test_a_pilot_tells_its_spreads_and_typical_ones_fill_the_gaps(tmp_path):
         spreads.seeds == finding.TYPICAL.seeds and "of seeds it says nothing" in told[0] and "typical: seeds" in told[1]
     )
     spreads, told = finding.spreads_of([], shared=False)
-    assert spreads == finding.TYPICAL and len(told) == 2
+    assert spreads == finding.TYPICAL and told[0].startswith("typical: images and seeds from four losses")
 
 
 def test_rows_and_seeds_of_a_table_are_counted():

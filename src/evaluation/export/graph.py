@@ -64,7 +64,7 @@ def write_graph(network: Standalone, path: Path) -> None:
     Raises:
         InputError: torch cannot export this network, or it is too large for one file.
     """
-    from src.evaluation.export import pooling, same_padding
+    from src.evaluation.export.operators import pooling, same_padding
 
     same_padding.replace(network)
     image = torch.randint(0, 256, _TRACED, dtype=torch.uint8)

@@ -8,9 +8,9 @@ from torch import nn
 
 from src.core.errors import InputError
 from src.evaluation import build
-from src.evaluation.export import same_padding
 from src.evaluation.export.compare import Agreement, check_agrees
 from src.evaluation.export.graph import standalone
+from src.evaluation.export.operators import same_padding
 from src.models.inference import PLAIN, probabilities
 from tests.conftest import CPU, TINY, config
 

@@ -7,7 +7,7 @@ from torch import nn
 pytest.importorskip("onnxscript", reason="needs onnxscript: pip install onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
 
-from src.evaluation.export import pooling  # noqa: E402
+from src.evaluation.export.operators import pooling  # noqa: E402
 
 
 def test_it_is_torchs_for_sizes_that_were_not_traced(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.reporting.statistics.power import Design, Spreads, error, limit, parts_of, power, seeds_for, smallest
 from src.reporting.statistics.verdicts import analyse, verdict
+from src.training.sweeps.power import Design, Spreads, error, limit, parts_of, power, seeds_for, smallest
 from tests.reporting.test_statistics import shares
 
 IMAGES = 80

@@ -1,0 +1,1 @@
+"""What torch cannot export as it is, as operators that ONNX has."""
