@@ -106,7 +106,7 @@ class BoundaryCounter:
         self.void = self.truth == void_label(num_classes)
         self.distance = max(1, round(_BOUNDARY * math.hypot(*target.shape)))
         self.near = boundary_band(self.truth, self.distance) & ~self.void
-        self.true = self._per_class(self.near)
+        self.true = np.bincount(self.truth[self.near], minlength=num_classes)
 
     def __call__(self, labels: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.int64]]:
         """(2, C) per variant, hits and unions, from labels (H, W) int64 in [0, C)."""
@@ -115,12 +115,11 @@ class BoundaryCounter:
         for name, predicted in zip(labels, small.cpu().numpy().astype(self.dtype, copy=False), strict=True):
             own = np.where(self.void, self.truth, predicted)
             near = boundary_band(own, self.distance) & ~self.void
-            hits = self._per_class(near & self.near & (own == self.truth))
-            found[name] = np.stack([hits, self.true + np.bincount(own[near], minlength=self.num_classes) - hits])
+            there = own[near].astype(np.intp)
+            hit = self.near[near] & (self.truth[near] == there)
+            missed, hits = np.bincount(there + self.num_classes * hit, minlength=2 * self.num_classes).reshape(2, -1)
+            found[name] = np.stack([hits, self.true + missed])
         return found
-
-    def _per_class(self, pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.bincount(self.truth[pixels], minlength=self.num_classes)
 
 
 class RingCounter:

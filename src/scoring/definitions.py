@@ -98,7 +98,7 @@ DEFINITIONS = (
         _absent_as_0,
     ),
     Definition(
-        *("no_background", "no background"),
+        *("no_background", "objects only"),
         "as in this report, but without the background class; its pixels still count as errors of the others.",
         _without_background,
     ),
@@ -109,7 +109,7 @@ DEFINITIONS = (
         _of_images,
     ),
     Definition(
-        *("image_classes", "mean of images' classes"),
+        *("image_classes", "mean of pairs"),
         "the mean over all pairs of an image and a class that is true or predicted in it (torchmetrics' class MeanIoU, "
         "1.9).",
         _of_classes_of_images,

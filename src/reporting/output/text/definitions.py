@@ -13,6 +13,7 @@ from src.reporting.comparison import Comparison
 from src.reporting.output.text.escapes import in_markdown, line
 from src.scoring.definitions import CROP, DEFINITIONS, Counted, Margins
 
+_ROOM = 78  # characters of a line
 TITLE = "mIoU % by other rules, from the same counts"
 
 
@@ -76,10 +77,12 @@ def show(table: Comparison, console: Console) -> None:
     if not table.others:
         return
     headings, rows = grid(table)
-    drawn = Table(box=box.SIMPLE_HEAD)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for k, heading in enumerate(headings):
-        widest = max(map(len, heading.split())) if k else None  # headings break between words alone
-        drawn.add_column(heading, justify="right" if k else "left", overflow="fold", min_width=widest)
+        texts = [heading, *(cells[k] for cells in rows)]
+        widest = max(len(word) for text in texts for word in text.replace("_", " ").split())
+        least = min(widest, 15) if console.width >= _ROOM else None  # lines break between words where there is room
+        drawn.add_column(heading, justify="right" if k else "left", overflow="fold", min_width=least)
     for texts in rows:
         drawn.add_row(*map(Text, [texts[0].replace("_", " "), *texts[1:]]))
     console.print(Text(f"\n{TITLE}", style="bold"))
