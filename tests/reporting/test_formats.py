@@ -192,6 +192,14 @@ def test_a_report_that_cannot_be_written_leaves_the_earlier_one(table, tmp_path,
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "runs") == ["note.md", "report"]
 
 
+def test_a_report_removes_figures_that_it_does_not_draw(table, tmp_path):
+    write(table, [], plots.all_of(table), tmp_path, insert=None, images={})
+    (tmp_path / "mine.pdf").touch()
+    assert (tmp_path / "forest.pdf").exists()
+    write(table, [], {}, tmp_path, insert=None, images={})
+    assert [path.name for path in tmp_path.glob("*.pdf")] == ["mine.pdf"]
+
+
 @pytest.mark.parametrize("blocked", ["report", "report/table.tex"])
 def test_what_blocks_a_report_is_named(tmp_path, blocked):
     path = tmp_path / "report" / "table.md"

@@ -17,6 +17,7 @@ from src.core.files.reading import open_regular, read_text
 from src.core.files.whole import replacing
 from src.reporting.comparison import Comparison
 from src.reporting.output import formats, page
+from src.reporting.output.figures.plots import FIGURES
 from src.reporting.request import QUESTION, Question
 
 
@@ -53,14 +54,15 @@ def write(
         file = Path(insert).resolve()  # a link stays a link
         files[file] = between_marks(file, table.name, texts["table.md"]).encode()
     write_together(folder, files)
-    _remove_earlier(folder, images)
+    _remove_earlier(folder, files)
 
 
-def _remove_earlier(folder: Path, images: Mapping[str, bytes]) -> None:
-    """Delete what is left of the error browser of an earlier report in the folder."""
+def _remove_earlier(folder: Path, files: Mapping[Path, bytes]) -> None:
+    """Delete what is left of an earlier report in the folder: figures that are not drawn now, and the error browser."""
     pictures = [path for path in folder.glob("images/*.webp") if re.fullmatch(r"\d{6}(-\d+)?\.webp", path.name)]
-    for path in (*pictures, folder / "images.html", folder / "images.txt"):
-        if path.relative_to(folder).as_posix() not in images:
+    figures = [folder / f"{name}.pdf" for name in FIGURES]
+    for path in (*pictures, *figures, folder / "images.html", folder / "images.txt"):
+        if path not in files:
             path.unlink(missing_ok=True)
 
 

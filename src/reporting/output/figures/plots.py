@@ -25,15 +25,15 @@ from src.scoring.metrics import RADII
 _MOST_LINES = len(COLOURS)
 _MOST_CLASSES = 40  # columns that a page can show
 _EPOCHS = 10**7
+FIGURES = ("forest", "classes", "boundaries", "costs", "curves")
 _FINITE = 1e30  # of a value that is drawn
 
 
 def all_of(table: Comparison) -> dict[str, Figure]:
     """Figures by file name; figures without data are left out."""
     with rc_context(STYLE):
-        found = {"forest": forest(table), "classes": classes(table), "boundaries": boundaries(table)}
-        found |= {"costs": over_costs(table), "curves": curves(table)}
-        return {name: figure for name, figure in found.items() if figure is not None}
+        found = (forest(table), classes(table), boundaries(table), over_costs(table), curves(table))
+        return {name: figure for name, figure in zip(FIGURES, found, strict=True) if figure is not None}
 
 
 def _beyond(table: Comparison, rows: Sequence[Row], usual: int = 20) -> float:
