@@ -138,6 +138,7 @@ def test_ids_and_labels(name, tree):
         np.testing.assert_array_equal(mask, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_command_finds_no_problem_but_the_numbers(name, tree, tmp_path):
     words = ("check", f"data={name}", f"data.root={tree(name)}", "sheet=null")

@@ -58,6 +58,7 @@ def test_another_networks_logits_are_refused(kept):
     assert "holds logits of another network" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_logits_of_other_images_or_of_another_protocol_are_not_scored(kept):
     cwd, _ = kept
     others = [*TINY[:5], "data.prepare.seed=7", "data.root=elsewhere", "variants=none"]
@@ -75,6 +76,7 @@ def test_logits_of_other_images_or_of_another_protocol_are_not_scored(kept):
     assert len(list((cwd / "runs" / "seed0" / "evaluations").iterdir())) == 2  # one of each data set
 
 
+@pytest.mark.slow
 def test_checkpoints_of_equal_configs_are_scored_into_two_folders(kept):
     cwd, _ = kept
     content = torch.load(cwd / "runs" / "seed0" / "best.ckpt", weights_only=True)

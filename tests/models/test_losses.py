@@ -185,6 +185,7 @@ def one_of_several(rank: int, rendezvous: str) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_processes_train_with_the_loss_of_one_and_validate_alone(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])

@@ -149,6 +149,7 @@ def test_a_state_that_does_not_fit_is_refused_before_a_fused_optimiser_writes_be
     assert "resume=runs/state/last.ckpt: exp_avg of the optimiser's state does not fit" in done.stderr
 
 
+@pytest.mark.slow
 def test_paths_in_a_checkpoint_lead_nowhere(trained):
     victim = trained / "victim"
     victim.mkdir()

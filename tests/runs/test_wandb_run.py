@@ -98,6 +98,7 @@ def test_a_failed_run_is_finished_as_failed(tmp_path):
     assert found["exit"] == 1
 
 
+@pytest.mark.slow
 def test_a_report_is_a_run_with_table_figures_and_files(tmp_path):
     make_run(tmp_path / "runs" / "a", loss="focal")
     make_run(tmp_path / "runs" / "b", loss="dice")

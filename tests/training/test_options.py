@@ -37,6 +37,7 @@ def test_an_average_of_the_weights_is_what_is_scored(averaged):
     assert first["variants"] == again["variants"]
 
 
+@pytest.mark.slow
 def test_a_crf_in_torch_is_exact_though_the_network_runs_in_bfloat16(averaged):
     for engine in ("torch", "numba"):
         words = [f"crf.engine={engine}", "trainer.precision=bf16-mixed", "variants=standard", f"output={engine}"]
@@ -74,6 +75,7 @@ def test_an_average_goes_on_as_one(averaged):
     assert "only goes on with recipe.ema=0.9" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", [0.99, -1.0])
 def test_the_best_of_a_run_that_is_gone_on_from_may_stay_the_best(averaged, planted):
     source = averaged / "runs" / f"planted{planted}"
@@ -109,6 +111,7 @@ def test_a_run_that_began_elsewhere_goes_on_from_its_own_last_epoch(averaged):
     assert "of runs/moved/last.ckpt" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_resume_may_ask_for_more_patience(tmp_path):
     still = [*SHORT, "recipe.optimizer.lr=1e-30", "recipe.monitor=val/pixel_accuracy"]
     run("train", *still, "recipe.early_stopping=1", "recipe.epochs=40", "name=short", cwd=tmp_path)
@@ -127,6 +130,7 @@ def test_the_last_epoch_is_validated_whatever_lies_between(tmp_path):
     assert "aten::" in (profile / "operators.txt").read_text() and json.loads((profile / "trace.json").read_text())
 
 
+@pytest.mark.slow
 def test_what_the_time_allowed_is_scored_and_read_by_evaluate_and_report(tmp_path):
     words = [*SHORT, "name=short", "recipe.epochs=90", "recipe.val_every=45", "trainer.max_time=00:00:00:01"]
     done = run("train", *words, cwd=tmp_path)

@@ -61,6 +61,7 @@ def check_counts(labels, ids, counts):
     np.testing.assert_array_equal(counts.sum(-1), drawn)
 
 
+@pytest.mark.slow
 def test_masks_of_colours(tmp_path):
     labels = made(tmp_path, mask=lambda labels: COLOURS[labels])
     config = proposed(tmp_path)
@@ -131,6 +132,7 @@ def test_the_rule_fill_needs_a_background(words, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes_of_its_own(tmp_path):
     labels = made(tmp_path, classes=3)
     proposed(tmp_path)

@@ -81,6 +81,7 @@ def folder_of(pid):
         return None
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_scored_with_other_variants_not_trained_again(tmp_path):
     words = [*SHORT, "seed=1"]
     first = warm_run("train", *words, "keep_logits=true", cwd=tmp_path)

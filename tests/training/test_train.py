@@ -89,6 +89,7 @@ def test_a_killed_run_resumes_to_the_same_digits(finished):
     assert outcome(cwd, "killed") == outcome(cwd, "whole")
 
 
+@pytest.mark.slow
 def test_a_resume_with_a_schedule_per_step_between_two_validations(tmp_path):
     options = [*TINY, "recipe=demo", "recipe.epochs=4", "recipe.val_every=2", "variants=none"]
     options.remove("recipe=adam_plateau")

@@ -49,6 +49,7 @@ def test_the_confusion_matrix_of_the_files_is_that_of_evaluate(here, trained, va
     assert len(check_scored(here / "out", trained / "runs" / "A", variant, masks.get)) > 2
 
 
+@pytest.mark.slow
 def test_real_photos_get_the_labels_that_were_scored(sample, tmp_path):
     voc = sample / "voc2012_sample"
     root = voc / "VOCdevkit" / "VOC2012"

@@ -83,6 +83,7 @@ FEW = [
 ]
 
 
+@pytest.mark.slow
 def test_mean_and_deviation_travel_in_the_checkpoint(tmp_path):
     """A timm network trains, is scored from its checkpoint alone, and with the checkpoint's statistics."""
     pytest.importorskip("timm", reason="needs timm: pip install timm")
