@@ -37,7 +37,7 @@ class Counts:
         ids: of the N images, each once.
         margins: variant to (N, 3, C) pixels per class: correct, true, predicted.
         trimaps: variant to (N, len(RADII), 2, C); empty if they were not counted.
-        boundaries: variant to (N, 2, C); empty if they were not counted, as by versions before 0.4.
+        boundaries: variant to (N, 2, C); empty if they were not counted, as by versions before 0.3.
         results: the content of `results.json`.
         classes: of the labels.
     """

@@ -70,8 +70,10 @@ def asked(config: DictConfig) -> Question:
     words = [str(word) for word in config.options]
     if len(words) == 1 and words[0].startswith("runs="):
         return of_runs(folders_in(words[0].removeprefix("runs=")), config)
-    if len(words) == 1 and words[0].startswith("counts="):
-        return of_files(folders_in(words[0].removeprefix("counts=")), config)
+    if any(word.startswith("counts=") for word in words):
+        if len(words) > 1:
+            raise InputError("counts=: stands alone; leave out runs= and the options of a sweep.")
+        return of_files(folders_in(words[0].removeprefix("counts="), key="counts", what="file"), config)
     if sum(word.startswith("runs=") for word in words) > 1:
         raise InputError("runs= is given twice; for several folders give runs=FOLDER,FOLDER.")
     return of_sweep(
@@ -92,10 +94,10 @@ def swept(config: DictConfig, words: Sequence[str]) -> list[Job]:
         raise InputError(sentence(error, "train", [*words], besides=own)) from error
 
 
-def folders_in(text: str) -> list[Path]:
+def folders_in(text: str, *, key: str = "runs", what: str = "folder") -> list[Path]:
     """The folders of `runs=FOLDER,FOLDER`: the whole text if there is such a folder, else what is between the commas.
 
-    An item in quotes may have commas: `'A,B',C`.
+    An item in quotes may have commas: `'A,B',C`. `key` and `what` are for messages.
 
     Raises:
         InputError: no folder is named.
@@ -107,7 +109,8 @@ def folders_in(text: str) -> list[Path]:
     items = re.findall(r"""\s*('[^']*'|"[^"]*"|[^,]*)\s*(?:,|$)""", listed)
     found = [item[1:-1] if item[:1] in ("'", '"') and item[-1:] == item[:1] else item.strip() for item in items]
     if not any(found):
-        raise InputError(f"runs={text}: names no folder; give runs=FOLDER or runs=FOLDER,FOLDER.")
+        name = what.upper()
+        raise InputError(f"{key}={text}: names no {what}; give {key}={name} or {key}={name},{name}.")
     return [Path(item) for item in found if item]
 
 

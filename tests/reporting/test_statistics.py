@@ -7,6 +7,7 @@ from scipy import stats
 from benchmarks.coverage import held, wrong
 from benchmarks.worlds import Simulated
 from src.reporting.statistics.intervals import estimate
+from src.reporting.statistics.ratios import units
 from src.reporting.statistics.remarks import sentences
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.seeds import spread_of
@@ -241,3 +242,10 @@ def test_intervals_hold_the_truth_about_as_often_as_they_claim(seeds, seed_sd):
     world = Simulated(presence=0.1, seed_sd=seed_sd, gains=(0.0, 0.02))
     _, of_row, _, of_difference = held(world, count=100, seeds=(seeds, seeds), repeats=150)
     assert of_row >= 0.90 and of_difference >= 0.90
+
+
+def test_groups_of_two_runs_that_share_an_image_are_one():
+    ids = ["a1", "b1", "b2", "c2", "c3", "a3", "d4"]
+    both = units(["(.).", ".(.)"], ids)
+    assert len(set(both[:6])) == 1 and both[6] != both[0]
+    assert [*units(["(.)."], ids)] == [0, 1, 1, 2, 2, 0, 3] and [*units([None], ids)] == [*range(7)]

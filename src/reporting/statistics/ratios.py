@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from src.data.config import check_expression
 from src.data.files.splits import group_of
@@ -20,8 +22,8 @@ def units(expressions: Sequence[str | None], ids: Sequence[str]) -> npt.NDArray[
     """(N,) number of the group of each image: what is swapped and resampled together.
 
     Args:
-        expressions: `data.group` of each run; None: each image is a group of its own. Of several, that with the fewest
-            groups counts, so that what belongs together for one run is not torn.
+        expressions: `data.group` of each run; None: each image is a group of its own. Groups of several expressions
+            that share an image are joined, so that what belongs together for one run is not torn.
         ids: of the images.
 
     Raises:
@@ -31,7 +33,9 @@ def units(expressions: Sequence[str | None], ids: Sequence[str]) -> npt.NDArray[
     for expression in dict.fromkeys(one for one in expressions if one is not None):
         check_expression("data.group", expression)
         places = np.unique([group_of(expression, image) for image in ids], return_inverse=True)[1]
-        found = places if places.max() < found.max() else found
+        links = coo_array((np.ones(len(ids)), (found, places + len(ids))), shape=(len(ids) + places.max() + 1,) * 2)
+        joined = connected_components(links, directed=False)[1][found]
+        found = np.unique(joined, return_inverse=True)[1]
     return found
 
 

@@ -149,7 +149,9 @@ def show(kinds: Sequence[Kind], jobs: Sequence[Job], *, at_once: int, into: Path
     if not left:
         tell(
             "in all",
-            "nothing: no time is known of what is left to do" if _unmeasured(jobs) else "nothing is left to do",
+            "unknown: nothing was measured (steps=0), and no done run tells a time"
+            if _unmeasured(jobs)
+            else "nothing is left to do",
         )
         return
     by = f", {duration(makespan(seconds, at_once))} with jobs={at_once}" if at_once > 1 else ""

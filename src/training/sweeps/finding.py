@@ -32,7 +32,9 @@ class Question:
     """What a sweep compares.
 
     Attributes:
-        design: rows and seeds, without the number of images.
+        seeds: trainings of a row, the fewest of any.
+        compared: rows that are compared with a baseline.
+        trained: rows with trainings of their own.
         shared: whether all rows are variants of the same trainings.
     """
 
@@ -81,6 +83,8 @@ def spreads_of(cells: Sequence[Cell], *, shared: bool) -> tuple[Spreads, list[st
         lines.append(f"typical: {' and '.join(unknown)} from {source}")
     if seeds is None:
         seeds, interaction = typical.seeds, typical.interaction
+        if images is not None:  # of one seed a row: what images add to a training is in it
+            images = math.sqrt(max(0.0, images**2 - (1 if shared else 2) * interaction**2))
     return Spreads(typical.images if images is None else images, seeds, interaction or 0.0, shared), lines
 
 

@@ -66,6 +66,8 @@ def measured(job: Job, images: Images, *, steps: int, at_once: int, folder: Path
             process.stdin.close()  # this ends it
             process.wait()
     paces = [pace for slot, run in enumerate(runs) if (pace := read_pace(run, seconds=took[slot])) is not None]
+    if not paces:
+        raise InputError(f"{job.label}: a short training of it left no times; steps=0 plans without them.")
     return middle(paces)
 
 

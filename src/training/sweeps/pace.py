@@ -82,7 +82,7 @@ def read_pace(folder: RunFolder, *, seconds: float | None = None) -> Pace | None
     first = costs.get("first", 0.0) if images > 1 else 0.0  # what is done once is in it, and counts as the start
     scoring = max(0.0, costs["scoring"] - first) / (images - (first > 0))
     pictures = _sizes(folder.panels.glob("*.png"))
-    kept, counted = _sizes([folder.best, folder.last]), _sizes([folder.confusion, folder.trimaps])
+    kept, counted = _sizes([folder.best, folder.last]), _sizes(folder.counts)
     counted += _sizes(folder.logits.glob("*"))
     everything = _sizes(path for path in folder.path.rglob("*") if "evaluations" not in path.parts)
     return Pace(
