@@ -73,6 +73,7 @@ def test_composing_and_checking_a_config_needs_no_torch(tmp_path):
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_gets_escapes_and_a_word_it_cannot_hold_a_sentence(tmp_path):
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0"}
     small = ["data=shapes", *(f"data.prepare.{key}" for key in ("train=30", "val=1", "height=64", "width=64"))]

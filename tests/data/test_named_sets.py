@@ -169,6 +169,7 @@ def test_classes_have_the_published_places_and_colours():
     assert of["oxford_pets"].background == 0
 
 
+@pytest.mark.slow
 def test_odd_images_of_the_pets_are_read_and_damaged_ones_named(tree, tmp_path):
     root = tree("oxford_pets")
     folder = found("oxford_pets", root).folder

@@ -1,4 +1,4 @@
-"""Scoring on a CUDA device, with a card or without: the host reads the counts of an image, and nothing else."""
+"""Scoring on a CUDA device, with a card or without: the host reads counts and labels of an image, and nothing else."""
 
 from functools import partial
 
@@ -36,10 +36,10 @@ def score(reads, images, variants, engine):
 
 
 @pytest.mark.parametrize("real", fake_cuda.KINDS)
-def test_an_image_is_read_once_whatever_its_variants(real):
+def test_an_image_is_read_twice_whatever_its_variants(real):
     variants = {"none": Variant(), "looks": Variant(inference=LOOKS)}
     with fake_cuda.cuda(real=real) as reads:
-        assert score(reads, 3, variants, None) == ["aten._to_copy"] * 3
+        assert score(reads, 3, variants, None) == ["aten._to_copy"] * 6
 
 
 @pytest.mark.parametrize("real", fake_cuda.KINDS)
@@ -53,4 +53,4 @@ def test_crfs_and_fusion_read_nothing_more_for_an_image(real, monkeypatch):
         with fake_cuda.cuda(real=real) as reads:
             engine = TorchEngine(fake_cuda.DEVICE)
             engine._executor = _AtOnce()  # a mode counts in its own thread
-            assert len(score(reads, images, variants, engine)) == 1 + 2 * 2 + 1 + images
+            assert len(score(reads, images, variants, engine)) == 1 + 2 * 2 + 1 + 2 * images

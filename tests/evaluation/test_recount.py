@@ -48,6 +48,7 @@ def rows(cwd, folder):
     return list(csv.DictReader((cwd / folder / "table.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_the_centre_crop_is_that_of_torchvision(kept):
     crop = transforms.Compose(
         [transforms.Resize(513, transforms.InterpolationMode.NEAREST), transforms.CenterCrop(513)]

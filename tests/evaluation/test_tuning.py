@@ -56,6 +56,7 @@ def test_the_preset_lies_in_the_space_and_says_where_it_comes_from(tuned):
     assert "tuned.yaml" in done.stdout and "it is too high" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_score_is_the_one_that_evaluate_gives(tuned):
     cwd, _ = tuned
     everything = ["data.val_list=train", "data.val_limit=8", "variants=tuned"]

@@ -205,6 +205,7 @@ def second(before, after, *, share):
 """
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_trains_goes_on_and_is_scored_by_its_name(trained):
     (trained / "my_losses.py").write_text(PLUGIN)
     (trained / "scaled.yaml").write_text("name: scaled\nfactor: 2.0\n")

@@ -161,6 +161,7 @@ def test_a_network_is_scored_on_other_classes_only_where_it_is_said_what_becomes
     assert "different classes" in mixed.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_mask_ends_the_command_and_its_workers(tmp_path):
     """Python itself would wait for ever for a worker that ignores SIGTERM."""
     made(tmp_path)

@@ -41,7 +41,7 @@ def test_a_run_leaves_what_the_contract_names(finished):
     names = {path.name for path in folder.iterdir()} - {".lock"}
     assert names == {
         *("config.yaml", "batch.webp", "metrics.csv", "curves.svg", "best.ckpt", "last.ckpt", "training.json"),
-        *("results.json", "confusion.npz", "trimap.npz", "panels", "splits"),
+        *("results.json", "confusion.npz", "trimap.npz", "boundary.npz", "panels", "splits"),
     }
     checkpoint = torch.load(folder / "best.ckpt", weights_only=True)["seglab"]
     assert checkpoint["config"]["backbone"]["name"] == "resnet18" and len(checkpoint["classes"]["names"]) == 21

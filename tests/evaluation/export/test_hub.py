@@ -20,6 +20,7 @@ def test_what_is_no_address_is_refused(address):
         hub.fetched(address)
 
 
+@pytest.mark.slow
 def test_a_network_is_sent_and_fetched(tmp_path):
     run("train", *TINY, "recipe.epochs=0", "variants=none", "name=net", cwd=tmp_path)
     (tmp_path / "runs/net/secret.txt").write_text("stays here")
