@@ -29,14 +29,16 @@ def units(expressions: Sequence[str | None], ids: Sequence[str]) -> npt.NDArray[
     Raises:
         InputError: an expression is none, or finds no group in an id.
     """
-    found = np.arange(len(ids))
+    found: npt.NDArray[np.intp] | None = None
     for expression in dict.fromkeys(one for one in expressions if one is not None):
         check_expression("data.group", expression)
         places = np.unique([group_of(expression, image) for image in ids], return_inverse=True)[1]
-        links = coo_array((np.ones(len(ids)), (found, places + len(ids))), shape=(len(ids) + places.max() + 1,) * 2)
-        joined = connected_components(links, directed=False)[1][found]
-        found = np.unique(joined, return_inverse=True)[1]
-    return found
+        if found is not None:
+            links = coo_array((np.ones(len(ids)), (found, places + len(ids))), shape=(2 * len(ids),) * 2)
+            joined = connected_components(links, directed=False)[1][found]
+            places = np.unique(joined, return_inverse=True)[1]
+        found = places
+    return np.arange(len(ids)) if found is None else found
 
 
 def sample(
