@@ -60,6 +60,11 @@ def show_jobs(jobs: Sequence[Job], console: Console) -> None:
     console.print(f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {counted}", highlight=False, soft_wrap=True)
 
 
+def tell(console: Console, heading: str, text: str, style: str | None = None) -> None:
+    """Print a line of a plan: a heading, which may be empty, in a column of its own, and a text."""
+    console.print(printable(f"{heading:<12}{text}"), style=style, soft_wrap=True, highlight=False)
+
+
 def refuse_broken(jobs: Sequence[Job]) -> None:
     """Raise InputError if the config of a job cannot be trained with; `show_jobs` has said why."""
     if broken := sum(job.standing()[0] == "invalid" for job in jobs):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from src.core.files.whole import in_bytes, replacing
 from src.core.machine import processor_name
+from src.data.classes import label_type
 from src.data.datamodule import SegmentationDataModule
 from src.evaluation.export.compare import SIZES, Agreement, check_agrees, on_images, on_sizes
 from src.evaluation.export.graph import OPSET, standalone, write_graph
@@ -134,7 +135,7 @@ def _describe(path: Path, file: Path, settled: DictConfig, found: Trained, score
     content = {
         "input": "image: uint8 RGB (batch, height, width, 3), any size",
         "outputs": {
-            OUTPUTS[0]: f"{'uint8' if count <= 255 else 'int32'} (batch, height, width), the most probable class",
+            OUTPUTS[0]: f"{label_type(count).__name__} (batch, height, width), the most probable class",
             OUTPUTS[1]: f"float32 (batch, {count}, height, width), sum 1 over the classes",
         },
         "opset": OPSET,

@@ -74,6 +74,7 @@ HEADINGS = (
     *(*(f"{radius} px" for radius in RADII), "boundary IoU"),
     *(cost.heading for cost in costs.COSTS),
 )
+_FIRST_NEAR = HEADINGS.index(f"{RADII[0]} px")
 NEAR = (*TRIMAPS, "boundary_iou")
 """Scores near boundaries, each a column if it was counted."""
 _NEAR_NOTES = {
@@ -89,9 +90,9 @@ def shown(table: Comparison) -> list[int]:
     """
     done = [row.estimate for row in table.rows if row.estimate is not None]
     seeds = any(not np.isnan(found.seeds_sd[0]) for found in done)
-    near = [8 + k for k, name in enumerate(NEAR) if _is_counted(table, name)]
+    near = [_FIRST_NEAR + k for k, name in enumerate(NEAR) if _is_counted(table, name)]
     apart = [HEADINGS.index(cost.heading) for cost in costs.differing(table)]
-    return [k for k in range(8) if k != 3 or seeds] + near + apart
+    return [k for k in range(_FIRST_NEAR) if seeds or HEADINGS[k] != "sd of seeds"] + near + apart
 
 
 def _is_counted(table: Comparison, name: str) -> bool:

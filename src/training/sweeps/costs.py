@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,9 +20,10 @@ from src.reporting.collect import Cell
 from src.runs.checks.records import read_config
 from src.runs.folder import RunFolder
 from src.runs.jobs import Job
+from src.runs.listing import tell
 from src.training.sweeps.measure import VAL, measured
 from src.training.sweeps.pace import Pace, middle, read_pace, validations
-from src.training.sweeps.shapes import Images, disk_of, images_of, label_of, seconds_of, shape_of
+from src.training.sweeps.shapes import Images, disk_of, disk_of_new, images_of, label_of, seconds_of, shape_of
 
 
 @dataclass(frozen=True)
@@ -134,20 +136,18 @@ def duration(seconds: float) -> str:
 
 def show(kinds: Sequence[Kind], jobs: Sequence[Job], *, at_once: int, into: Path, console: Console) -> None:
     """Print the cost of a job of each kind, and of all that is left to do."""
-
-    def tell(heading: str, text: str, style: str | None = None) -> None:
-        console.print(printable(f"{heading:<12}{text}"), style=style, soft_wrap=True, highlight=False)
-
+    say = partial(tell, console)
     console.print("\nWhat it will cost", style="bold")
     for kind in kinds:
-        (tell if len(kinds) > 1 else lambda *_: None)("network", kind.label)
+        if len(kinds) > 1:
+            say("network", kind.label)
         for heading, text in _of_kind(kind):
-            tell(heading, text)
+            say(heading, text)
     of_job = {id(job): kind for kind in kinds for job in kind.jobs}
     left = [job for job in jobs if id(job) in of_job and job.standing()[0] != "done"]
     seconds = [seconds_of(job, of_job[id(job)].images, of_job[id(job)].pace) for job in left]
     if not left:
-        tell(
+        say(
             "in all",
             "unknown: nothing was measured (steps=0), and no done run tells a time"
             if _unmeasured(jobs)
@@ -155,15 +155,13 @@ def show(kinds: Sequence[Kind], jobs: Sequence[Job], *, at_once: int, into: Path
         )
         return
     by = f", {duration(makespan(seconds, at_once))} with jobs={at_once}" if at_once > 1 else ""
-    tell(
-        "in all", f"{len(left)} job{'s' * (len(left) > 1)} to do: {duration(sum(seconds))} of training and scoring{by}"
-    )
+    say("in all", f"{len(left)} job{'s' * (len(left) > 1)} to do: {duration(sum(seconds))} of training and scoring{by}")
     disk = sum(disk_of(job, of_job[id(job)].images, of_job[id(job)].pace) for job in left)
     disk += max(kind.pace.kept for kind in kinds) / 2 * at_once  # each new checkpoint, before it replaces the old one
     room = shutil.disk_usage(next(path for path in (into.resolve(), *into.resolve().parents) if path.exists())).free
-    tell("", f"{in_bytes(disk)} of disk, {in_bytes(room)} are free", "red" if disk > room else None)
+    say("", f"{in_bytes(disk)} of disk, {in_bytes(room)} are free", "red" if disk > room else None)
     memory, there, where = _memory(kinds, at_once)
-    tell("", f"{in_bytes(memory)} of {where} at a time, {in_bytes(there)} are there", "red" if memory > there else None)
+    say("", f"{in_bytes(memory)} of {where} at a time, {in_bytes(there)} are there", "red" if memory > there else None)
 
 
 def _unmeasured(jobs: Sequence[Job]) -> bool:
@@ -189,17 +187,9 @@ def _of_kind(kind: Kind) -> list[tuple[str, str]]:
     return [
         ("images", f"{images.train} train, {images.val} val{counted}"),
         ("a job", f"{early}{duration(whole)}: {', '.join(times)}"),
-        ("", f"{in_bytes(disk_of_new(kind))} of disk, {in_bytes(pace.memory)} of memory"),
+        ("", f"{in_bytes(disk_of_new(config, images, pace))} of disk, {in_bytes(pace.memory)} of memory"),
         ("from", kind.source),
     ]
-
-
-def disk_of_new(kind: Kind) -> float:
-    """Bytes of a run folder of a kind that holds nothing yet."""
-    config = kind.jobs[0].config
-    assert config is not None
-    pictures = config.panels if isinstance(config.panels, int) else 0
-    return kind.pace.disk(images=kind.images.val, pictures=min(pictures, kind.images.val))
 
 
 def _memory(kinds: Sequence[Kind], at_once: int) -> tuple[float, float, str]:

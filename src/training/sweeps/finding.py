@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from omegaconf import DictConfig
 from rich.console import Console
 
-from src.core.errors import InputError, printable
+from src.core.errors import InputError
 from src.reporting.collect import Cell, of_folders, of_jobs
 from src.reporting.counts import read_counts
 from src.reporting.request import folders_in
 from src.reporting.rows import label_of, rows_of
 from src.reporting.statistics.samples import Sample
 from src.runs.jobs import Job
+from src.runs.listing import tell
 from src.training.sweeps.power import Design, Spreads, images_for, limit, parts_of, seeds_for, smallest
 
 POINT = 0.01
@@ -114,39 +116,36 @@ def _rows(cells: Sequence[Cell], *, shared: bool) -> tuple[list[Sample], str]:
 
 def show(question: Question, images: int, cells: Sequence[Cell], console: Console) -> None:
     """Print the smallest difference that is found, and the seeds for one point of mIoU."""
-
-    def tell(heading: str, text: str) -> None:
-        console.print(printable(f"{heading:<12}{text}"), soft_wrap=True, highlight=False)
-
+    say = partial(tell, console)
     console.print("\nWhat it can find", style="bold")
     if question.compared < 1:
-        tell("rows", "one alone: nothing is compared")
+        say("rows", "one alone: nothing is compared")
         return
     spreads, source = spreads_of(cells, shared=question.shared)
     design = Design(images, question.seeds, question.compared, question.trained)
-    tell("rows", f"{question.compared} compared with a baseline, {_seeds(question.seeds)} each, {images} val images")
+    say("rows", f"{question.compared} compared with a baseline, {_seeds(question.seeds)} each, {images} val images")
     once = math.hypot(spreads.seeds, spreads.interaction / math.sqrt(images))
     whose = "a difference" if spreads.shared else "a training"
     of_seeds = f"{_points(once)} points of {whose} over seeds" if once > 0 else "over seeds it is not known"
     of_images = f"{_points(spreads.images / math.sqrt(images))} points of a difference over images"
-    tell("spreads", f"{of_images}, {of_seeds} (standard deviations of mIoU)")
+    say("spreads", f"{of_images}, {of_seeds} (standard deviations of mIoU)")
     for line in source:
-        tell("", line)
+        say("", line)
     least = smallest(spreads, design)
     if math.isinf(least):
-        tell("smallest", "none: these images and seeds are too few for any verdict with power 80 %")
+        say("smallest", "none: these images and seeds are too few for any verdict with power 80 %")
     else:
-        tell("smallest", f"{_points(least)} points: so large a true difference is found in 80 % of such tables")
+        say("smallest", f"{_points(least)} points: so large a true difference is found in 80 % of such tables")
     if question.seeds == 1:
-        tell("", "one seed: the question is then about these networks; training again may turn the answer")
+        say("", "one seed: the question is then about these networks; training again may turn the answer")
     known = spreads.seeds > 0 or spreads.interaction > 0
     if known:
         listed = ", ".join(
             f"{_points(smallest(spreads, Design(images, seeds, question.compared, question.trained)))} with {seeds}"
             for seeds in _SEEDS
         )
-        tell("by seeds", listed)
-    tell("one point", _for_a_point(spreads, design, known=known))
+        say("by seeds", listed)
+    say("one point", _for_a_point(spreads, design, known=known))
 
 
 def _for_a_point(spreads: Spreads, design: Design, *, known: bool) -> str:

@@ -101,7 +101,11 @@ def seconds_of(job: Job, images: Images, pace: Pace) -> float:
 def disk_of(job: Job, images: Images, pace: Pace) -> float:
     """Bytes that the folder of a job will grow by."""
     assert job.config is not None and job.folder is not None
-    wanted = job.config.panels
-    pictures = wanted if isinstance(wanted, int) else worst_count(wanted) or 0
     there = sum(path.stat().st_size for path in (job.folder.best, job.folder.last) if path.is_file())
-    return max(0.0, pace.disk(images=images.val, pictures=min(pictures, images.val)) - there)
+    return max(0.0, disk_of_new(job.config, images, pace) - there)
+
+
+def disk_of_new(config: DictConfig, images: Images, pace: Pace) -> float:
+    """Bytes of a run folder that holds nothing yet."""
+    pictures = config.panels if isinstance(config.panels, int) else worst_count(config.panels) or 0
+    return pace.disk(images=images.val, pictures=min(pictures, images.val))
