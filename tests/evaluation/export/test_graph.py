@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -67,3 +68,10 @@ def test_a_checkpoints_machine_does_not_matter():
     own = standalone(channels_last, mean=MEAN, std=STD)
     assert all(one.is_contiguous() for one in own.parameters())
     assert not next(channels_last.parameters()).is_contiguous()
+
+
+def test_the_cost_of_many_images_has_an_interval():
+    random, truth = np.random.default_rng(0), np.full((40, 4), 100)
+    rows = [np.stack([random.binomial(100, share, (40, 4)), truth, truth], axis=1) for share in (0.8, 0.85)]
+    cost = Agreement(margins=([*rows[0]], [*rows[1]])).cost(200)
+    assert cost.low[0] <= cost.value[0] <= cost.high[0] and cost.value[0] < 0

@@ -71,7 +71,8 @@ def test_int8_says_what_it_costs(exported):
     score = described(cwd, "model-int8")["score"]
     cost = score["cost"]
     assert cost["points"] == pytest.approx(100 * (score["miou"] - score["miou_torch"]), abs=1e-3)
-    assert cost["low"] <= cost["points"] <= cost["high"] and f"{cost['points']:+.2f} points [" in done.stdout
+    assert not {"low", "high"} & cost.keys()  # three images
+    assert f"{cost['points']:+.2f} points (too few images for an interval)" in done.stdout
 
 
 def test_the_file_alone_gives_labels_and_probabilities_of_any_size(exported):
