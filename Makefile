@@ -42,8 +42,8 @@ TABLES = set -e; $(foreach table,$(1),$(RUN) -m src.train table=$(table) $(2) $(
 tables: tables-$(DATA) ## make what is missing of the tables in experiments/: DATA=demo (default), sample, part or voc2012
 
 tables-demo: setup
-	@$(call TABLES,losses crf_fusion,backbone=resnet18,$(INTO))
-	@$(call TABLES,backbones,backbone=resnet18$(comma)resnet50,$(INTO) baseline=resnet18)
+	@$(call TABLES,losses crf_fusion,backbone=resnet18,)
+	@$(call TABLES,backbones,backbone=resnet18$(comma)resnet50,baseline=resnet18)
 
 tables-voc2012: setup
 	@$(call TABLES,losses crf_fusion backbones,,)
