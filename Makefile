@@ -85,7 +85,7 @@ tables-part: setup
 	$(RUN) -m src.train data=voc2012 $(PART) $(LITE0) seed=1 variants=none $(OWN) $(ARGS)
 	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc2012-*-seed1-*)" $(call KEEP,voc21)
 	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc_animals-*-cross_entropy-adam_poly-seed* | paste -sd, -)" \
-	  $(call KEEP,backbones) question="What do ImageNet weights bring?"
+	  $(call KEEP,backbones) question="What do ImageNet weights bring?" names="[Lite0 with ImageNet weights, Lite0 from random weights]"
 
 test: setup ## all tests, linters and type checks
 	@$(MAKE) --no-print-directory -j2 lint test-only

@@ -8,7 +8,7 @@ from src.core.errors import InputError, printable
 from src.data.classes import Classes, differing_classes
 from src.reporting.collect import Cell
 from src.reporting.counts import Counts, read_counts
-from src.reporting.rows import Row, baseline_of, label_of, rows_of, unlike
+from src.reporting.rows import Row, baseline_of, label_of, rename, rows_of, unlike
 from src.reporting.statistics import remarks
 from src.reporting.statistics.ratios import WHOLE, sample, units
 from src.reporting.statistics.verdicts import analyse, verdict
@@ -70,6 +70,7 @@ def compare(
     question: str,
     baseline: str | None,
     resamples: int,
+    names: Sequence[str] | None = None,
     tell: Tell = lambda _: None,
     more: Callable[[Sequence[Row], Mapping[int, Counts]], Added] | None = None,
 ) -> Comparison:
@@ -82,12 +83,14 @@ def compare(
         baseline: label or variant of a row; a variant means, for each row, that variant of the same network. None: the
             first row.
         resamples: how many ways to swap the rows' images are tried.
+        names: of the trainings, in the order of the rows; None: what their configs differ in.
         tell: gets what numbers of images and swaps cannot decide, before the long work; the notes say it again.
         more: adds rows to those of the runs.
 
     Raises:
-        InputError: runs have different classes, the baseline is unknown, the seeds of a row have different training
-            data, runs stand in each other's way (see `rows_of`), or counts cannot be read.
+        InputError: runs have different classes, the baseline is unknown, the names do not fit the trainings, the seeds
+            of a row have different training data, runs stand in each other's way (see `rows_of`), or counts cannot be
+            read.
     """
     counts = {id(cell): read_counts(cell.scored) for cell in cells if cell.is_done and cell.scored is not None}
     counts |= {id(cell): cell.counts for cell in cells if cell.counts is not None}
@@ -96,6 +99,8 @@ def compare(
     if more is not None:
         rows, new, said = more(rows, counts)
         counts, doubles = counts | new, [*doubles, *said]
+    if names is not None:
+        rename(rows, names)
     first = baseline_of(rows, baseline, rows[0]) if rows else None
     said, unit = _measure(rows, counts, resamples, baseline, tell)
     facts = _facts([found.results for found in counts.values()])

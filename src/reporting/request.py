@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ _COPIED = parts(
         "question": check_text,
         "baseline": either((None,), check_text),
         "runs": many(check_folder_name),
-    }
+    },
+    {"names": either((None,), many(check_text))},
 )
 
 
@@ -41,6 +42,7 @@ class Question:
         baseline: the row that others are compared with; None: the first.
         cells: the runs.
         commands: those that make the runs.
+        names: of the trainings, in the order of the rows; None: what their configs differ in.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Question:
     baseline: str | None
     cells: list[Cell]
     commands: list[str]
+    names: list[str] | None = None
 
     def compare(self, resamples: int, **options: Any) -> Comparison:
         """The table that answers it; `options` as for `compare`."""
@@ -57,6 +60,7 @@ class Question:
             question=self.text,
             baseline=self.baseline,
             resamples=resamples,
+            names=self.names,
             **options,
         )
 
@@ -76,9 +80,10 @@ def asked(config: DictConfig) -> Question:
         return of_files(folders_in(words[0].removeprefix("counts="), key="counts", what="file"), config)
     if sum(word.startswith("runs=") for word in words) > 1:
         raise InputError("runs= is given twice; for several folders give runs=FOLDER,FOLDER.")
-    return of_sweep(
+    found = of_sweep(
         of_jobs(swept(config, words)), words, title=config.title, text=config.question, baseline=config.baseline
     )
+    return replace(found, names=_names(config))
 
 
 def swept(config: DictConfig, words: Sequence[str]) -> list[Job]:
@@ -148,7 +153,12 @@ def of_runs(paths: list[Path], config: DictConfig) -> Question:
     cells = of_folders([paths[0] / name for name in before.get("runs", [])] or paths)
     name = config.title or before.get("name") or _as_name("-".join(path.resolve().name for path in paths))
     text = config.question or before.get("question") or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
-    return Question(name, printable(text), config.baseline or before.get("baseline"), cells, [])
+    names = _names(config) or before.get("names")
+    return Question(name, printable(text), config.baseline or before.get("baseline"), cells, [], names)
+
+
+def _names(config: DictConfig) -> list[str] | None:
+    return None if config.names is None else [printable(name) for name in config.names]
 
 
 def of_files(paths: list[Path], config: DictConfig) -> Question:
@@ -165,7 +175,7 @@ def of_files(paths: list[Path], config: DictConfig) -> Question:
     cells = of_counts(paths)
     name = config.title or _as_name("-".join(path.stem for path in paths))
     text = config.question or f"Comparison of {len(paths)} file{'s' if len(paths) > 1 else ''} of counts"
-    return Question(name, printable(text), config.baseline, cells, [])
+    return Question(name, printable(text), config.baseline, cells, [], _names(config))
 
 
 def _copied(folder: Path) -> dict[str, Any]:

@@ -87,6 +87,20 @@ def rows_of(cells: Sequence[Cell], counts: Mapping[int, Counts]) -> tuple[list[R
     return [part for row in rows for part in _by_images(row, counts, usual[0][0] if usual else ())], [*said]
 
 
+def rename(rows: Sequence[Row], names: Sequence[str]) -> None:
+    """Give the trainings of a table other names, in the order of its rows.
+
+    Raises:
+        InputError: there is not one name for each training, or two have the same.
+    """
+    found = list(dict.fromkeys(row.network for row in rows))
+    if len(names) != len(found) or len(set(names)) < len(names):
+        listed = "; ".join(f"'{name}'" for name in found[:_LISTED])
+        raise InputError(f"names=[{', '.join(names)}]: give {len(found)} different names, one for each of {listed}.")
+    for row in rows:
+        row.network = names[found.index(row.network)]
+
+
 def _by_images(row: Row, counts: Mapping[int, Counts], usual: tuple[str, ...]) -> list[Row]:
     """The row, and a row for each set of other images that some of its seeds were scored on."""
     parts: dict[tuple[str, ...], list[Cell]] = {}

@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.core.errors import InputError
+from src.reporting.output.publish import copy_runs
 from src.reporting.request import asked, folders_in
 from tests.reporting.conftest import make_run, table_of
 
@@ -34,7 +35,7 @@ def test_folders_are_named_with_and_without_commas(tmp_path, monkeypatch, text, 
 
 
 def config(**options):
-    empty = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images"), None)
+    empty = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images", "names"), None)
     return OmegaConf.create({**empty, "resamples": 100, **options})
 
 
@@ -64,3 +65,24 @@ def test_a_wrong_baseline_names_the_rows_and_says_if_nothing_is_done(tmp_path):
         make_run(tmp_path / str(number), loss=loss, images=3).results.unlink()
     with pytest.raises(InputError, match=r"zzz: no row .*, and no run is done yet; use one of 'focal', 'dice', 'none'"):
         table_of(tmp_path, baseline="zzz")
+
+
+def test_trainings_get_short_names_that_copied_runs_keep(tmp_path):
+    for number, loss in enumerate(("focal", "dice")):
+        make_run(tmp_path / "runs" / str(number), loss=loss, images=3)
+    word = f"runs={tmp_path / 'runs'}"
+    question = asked(config(options=[word], names=["ours", "theirs"], baseline="theirs"))
+    copy_runs(question, tmp_path / "copy")
+    for one in (question, asked(config(options=[f"runs={tmp_path / 'copy'}"]))):
+        table = one.compare(resamples=100)
+        assert [table.label(row) for row in table.rows] == ["ours", "theirs"]
+        assert table.baseline is table.rows[1]
+
+
+@pytest.mark.parametrize("names", [["ours"], ["ours", "ours"], ["a", "b", "c"]])
+def test_names_must_fit_the_trainings(tmp_path, names):
+    for number, loss in enumerate(("focal", "dice")):
+        make_run(tmp_path / str(number), loss=loss, images=3)
+    question = asked(config(options=[f"runs={tmp_path}"], names=names))
+    with pytest.raises(InputError, match=r"names=\[.*give 2 different names, one for each of 'focal'; 'dice'"):
+        question.compare(resamples=100)

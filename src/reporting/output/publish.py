@@ -133,6 +133,7 @@ def copy_runs(question: Question, folder: Path) -> None:
                 with open_regular(path, way_out="leave this run out") as file:
                     files[folder / name / path.name] = file.read()
     asked = {"name": question.name, "question": question.text, "baseline": question.baseline, "runs": names}
+    asked |= {} if question.names is None else {"names": question.names}
     files[folder / QUESTION] = OmegaConf.to_yaml(OmegaConf.create(asked)).encode()
     for name in names:
         (folder / name).mkdir(parents=True, exist_ok=True)

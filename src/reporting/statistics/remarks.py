@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.reporting.statistics.intervals import FEWEST
+from src.reporting.statistics.intervals import FEWEST, FEWEST_PER_CLASS
 from src.reporting.statistics.samples import Sample
 from src.reporting.statistics.verdicts import Analysis
 
@@ -65,9 +65,12 @@ def sentences(
         )
     alone = [label for label, one in zip(labels, found.estimates, strict=True) if np.isnan(one.low[0])]
     if alone:
+        classes = int((rows[0].means[:, 0] > 0).sum())
         why = (
             f"fewer than {FEWEST} {unit}s"
             if images < FEWEST
+            else f"{images} {unit}s are fewer than {FEWEST_PER_CLASS} for each of {classes} classes"
+            if images < FEWEST_PER_CLASS * classes
             else "a class has not one right pixel, so nothing is known about it"
         )
         whose = "single rows" if len(alone) == len(labels) else listed(alone)

@@ -205,6 +205,7 @@ REPORT = parts(
         "options": many(check_text),
         "title": either((None,), check_folder_name),
         **dict.fromkeys(("question", "baseline"), either((None,), check_text)),
+        "names": either((None,), many(check_text)),
         **dict.fromkeys(("output", "insert", "records"), PATH),
         "logger": LOGGER,
         "resamples": whole(100, 1_000_000),
