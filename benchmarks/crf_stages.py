@@ -76,7 +76,7 @@ def stages(scene: Scene, preset: str, label_floor: float, threads: int) -> Table
     weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
 
     def step(first: bool, last: bool) -> None:
-        walk(first, last, unary, lattices, a, b, weights, lanes, result)
+        walk(first, last, unary, lattices, a, b, weights, lanes, result.reshape(-1))
 
     def blur_one(number: int) -> None:
         blurred_in_place(lattices[number], b[number])

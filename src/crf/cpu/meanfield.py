@@ -126,7 +126,7 @@ def _unary(planes: FloatArray, labels: npt.NDArray[np.int64], smallest: float) -
     """(N,) rows of -U; see `gather`."""
     lanes = _lanes(labels)
     unary = rows(planes.shape[1], len(lanes))
-    gather(planes, lanes, np.float32(smallest), unary.view(np.float32).reshape(-1))
+    gather(planes.reshape(-1), planes.shape[1], lanes, np.float32(smallest), unary.view(np.float32).reshape(-1))
     return unary
 
 
@@ -146,7 +146,7 @@ def _iterate(
     lanes = _lanes(labels)
     ahead.wait(len(lanes))
     values = [tuple(rows(len(lattice.vertex), len(lanes)) for lattice in lattices) for _ in range(2)]
-    _mean_field(iterations, unary, lattices, *values, factors, lanes, result)
+    _mean_field(iterations, unary, lattices, *values, factors, lanes, result.reshape(-1))
 
 
 @lru_cache(maxsize=16)

@@ -40,22 +40,22 @@ def _clear_plane(i, planes, labels):
 
 
 @entry
-def gather(planes, labels, smallest, unary):
+def gather(flat, points, labels, smallest, unary):
     """Fill rows with the logarithms of some planes.
 
     Args:
-        planes: (C, N) float32 in [0, 1], C-contiguous.
+        flat: (C N,) float32 in [0, 1], the planes one after the other.
+        points: N.
         labels: (W,) label of each lane, or -1; W is a multiple of 8.
         smallest: probabilities are clipped here; 0: the planes are logarithms.
         unary: (N W,) float32, the numbers of the rows.
     """
-    each(PARTS, _gather_part, (planes, labels, smallest, unary))
+    each(PARTS, _gather_part, (flat, points, labels, smallest, unary))
 
 
 @inner
-def _gather_part(part, planes, labels, smallest, unary):
-    points, width = planes.shape[1], len(labels)
-    flat, tile, edge = planes.reshape(-1), np.empty(LANES, TILE), np.zeros(LANES, np.float32)
+def _gather_part(part, flat, points, labels, smallest, unary):
+    width, tile, edge = len(labels), np.empty(LANES, TILE), np.zeros(LANES, np.float32)
     blocks = -(-points // LANES)
     for block in range(part * blocks // PARTS, (part + 1) * blocks // PARTS):
         point = block * LANES
@@ -70,7 +70,8 @@ def _gather_part(part, planes, labels, smallest, unary):
                     x = load_at(flat, label * points + point, tile)
                     prefetch(flat, label * points + point + AHEAD)
                 else:
-                    edge[:count] = planes[label, point:]
+                    for i in range(count):
+                        edge[i] = flat[label * points + point + i]
                     x = load_at(edge, 0, tile)
                 store(tile, lane, log(higher(x, smallest)) if smallest > 0 else x)
             turn(tile, 0, tile, 0)
@@ -79,7 +80,7 @@ def _gather_part(part, planes, labels, smallest, unary):
 
 
 @inner
-def scatter(answers, tile, labels, point, count, result):
+def scatter(answers, tile, labels, point, count, points, flat):
     """Write the answers of up to 8 points to the planes of their labels.
 
     Args:
@@ -88,10 +89,10 @@ def scatter(answers, tile, labels, point, count, result):
         labels: (W,) label of each lane, or -1.
         point: the first one.
         count: how many there are.
-        result: (C, N) float32, C-contiguous.
+        points: N.
+        flat: (C N,) float32, the planes one after the other.
     """
-    points, width = result.shape[1], len(labels)
-    flat = result.reshape(-1)
+    width = len(labels)
     for first in range(0, width, LANES):
         for i in range(LANES):
             store(tile, i, load_at(answers, i * width + first, tile))
@@ -103,4 +104,4 @@ def scatter(answers, tile, labels, point, count, result):
                 prefetch(flat, label * points + point + AHEAD)
             elif label >= 0:
                 for i in range(count):
-                    result[label, point + i] = element(tile, lane, i)
+                    flat[label * points + point + i] = element(tile, lane, i)

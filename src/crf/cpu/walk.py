@@ -29,7 +29,7 @@ def _splat(splatted, slots, weights, point, row):
 
 
 @inner
-def update(index, first, last, unary, kernels, blurred, splatted, weights, labels, result):
+def update(index, first, last, unary, kernels, blurred, splatted, weights, labels, flat):
     """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1) for the points of one band.
 
     The sum has the reference's order. Eight points go through each stage together, so that none waits for the
@@ -60,7 +60,7 @@ def update(index, first, last, unary, kernels, blurred, splatted, weights, label
             row = exp(x - largest(x))
             store_at(batch, i * width, row * (np.float32(1) / total(row)))
         if last:
-            scatter(batch, tile, labels, start, count, result)
+            scatter(batch, tile, labels, start, count, len(unary), flat)
         else:
             for i in range(count):
                 point = start + i

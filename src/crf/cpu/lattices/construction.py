@@ -148,10 +148,9 @@ def _locate_points(features, rest, scale, factors, begin, end, found, scratch, w
             return point, found
         lane = point % LANES
         if lane == 0 or point == begin:
-            if point - lane + LANES <= count:
-                _simplices(features, point - lane, count, scale, scratch[0], remainder, rank, offset)
-            else:
-                _simplices(rest, 0, LANES, scale, scratch[0], remainder, rank, offset)
+            whole = point - lane + LANES <= count
+            source, first, apart = (features, point - lane, count) if whole else (rest, 0, LANES)
+            _simplices(source, first, apart, scale, scratch[0], remainder, rank, offset)
         name = np.int64(0)
         for i in range(d + 1):
             place = np.int64(element(rank, i, lane))

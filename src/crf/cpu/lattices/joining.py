@@ -89,7 +89,10 @@ def _members(vertex, count):
     slots = np.zeros(count, np.int32)
     for slot in range(count, len(vertex)):
         slots[vertex[slot]] += 1
-    shared = np.empty((slots > 0).sum(), np.int32)
+    several = 0
+    for v in range(count):
+        several += slots[v] > 0
+    shared = np.empty(several, np.int32)
     first, members = np.zeros(len(shared) + 1, np.int32), np.empty(len(vertex) - count, np.int32)
     found = 0
     for v in range(count):
