@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.crf_data import Scene, model
-from src.crf.cpu import meanfield, planes
-from src.crf.cpu.construction import build
-from src.crf.cpu.jit import each
-from src.crf.cpu.lattice import blur
-from src.crf.cpu.simd import rows
-from src.crf.model import bilateral_features
+from src.crf.cpu import meanfield
+from src.crf.cpu.lattices.construction import build
+from src.crf.cpu.lattices.lattice import blur
+from src.crf.cpu.vectors.jit import each
+from src.crf.cpu.vectors.simd import rows
+from src.crf.cpu.walk import update
+from src.crf.model import SMALLEST, bilateral_features
 from src.crf.permutohedral import alpha
 
 
@@ -30,17 +31,16 @@ def copy(source, target):
 
 
 @njit(nogil=True)
-def update(first, last, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
+def walk(first, last, unary, lattices, blurred, splatted, weights, lanes, result):
     each(
-        len(bilateral.bands) - 1, meanfield._update,
-        (first, last, unary, spatial, bilateral, flow_s, flow_b, flow_s.values, flow_b.values, weight_s, weight_b,
-         kept, result),
+        len(lattices[1].bands) - 1, update,
+        (first, last, unary, lattices, blurred, splatted, weights, lanes, result),
     )  # fmt: skip
 
 
 @njit(nogil=True)
-def blurred(lattice, flow):
-    return blur(lattice.first, lattice.members, lattice.neighbours, flow.splatted, flow.values, flow.spare)
+def blurred_in_place(lattice, values):
+    blur(lattice.topology, values)
 
 
 def best(call, repeats: int = 15) -> float:
@@ -60,48 +60,52 @@ def bandwidth(size: int) -> float:
     return 2 * source.nbytes / best(lambda: copy(source, target))
 
 
-def stages(scene: Scene, label_floor: float, threads: int) -> Table:
+def stages(scene: Scene, preset: str, label_floor: float, threads: int) -> Table:
+    """What each stage takes, in the state of the third iteration."""
     numba.set_num_threads(threads)
-    p = model("krahenbuhl2011").parameters
+    p = model(preset).parameters
     flat = scene.probs.reshape(len(scene.probs), -1)
     points = flat.shape[1]
     kept = np.flatnonzero(flat.max(1) >= label_floor)
-    width = meanfield.padded(len(kept))
-    unary, result = rows(points, width), np.zeros_like(flat)
+    lanes, result = meanfield._lanes(kept), np.zeros_like(flat)
+    unary, width = meanfield._unary(flat, kept, SMALLEST), len(lanes)
     spatial = meanfield.spatial_lattice(*scene.rgb.shape[:2], p.spatial_sigma)
     features = bilateral_features(scene.rgb, "raw", p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
-    bilateral = build(features)
-    flows = []
-    for lattice in (spatial, bilateral):
-        sizes = len(lattice.vertex), len(lattice.vertex), len(lattice.first), len(lattice.first)
-        flows.append(meanfield._Flow(*(rows(size, width) for size in sizes)))
-        for part in flows[-1]:
-            part.view(np.float32)[:] = 0
-    weights = np.float32(3 * alpha(2)), np.float32(10 * alpha(5))
+    lattices = spatial, build(features)
+    a, b = (tuple(rows(len(lattice.vertex), width) for lattice in lattices) for _ in range(2))
+    weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
 
-    def walk(first: bool, last: bool) -> None:
-        update(first, last, unary, spatial, bilateral, *flows, *weights, kept, result)
+    def step(first: bool, last: bool) -> None:
+        walk(first, last, unary, lattices, a, b, weights, lanes, result.reshape(-1))
 
+    def blur_one(number: int) -> None:
+        blurred_in_place(lattices[number], b[number])
+
+    for iteration in range(3):
+        step(iteration == 0, False)
+        blur_one(0), blur_one(1)
+        a, b = b, a
     row, corner = 4 * width, 8  # bytes: a row of labels; weight and slot of one corner of a point
     points_read = points * (row + 9 * corner + 8)
 
     def blur_bytes(lattice) -> int:
-        vertices, axes = len(lattice.first) - 1, len(lattice.neighbours)
-        return (len(lattice.vertex) + vertices) * row + axes * vertices * (2 * row + 8)
+        walked = sum(int(edges[-1]) for edges in lattice.topology.edges)
+        return walked * (2 * row + 4) + (len(lattice.vertex) - int(lattice.owned[-1])) * 2 * row
 
     measured = {
         "logarithms, transposition": (
-            best(lambda: planes.transpose(np.log(flat[kept]), unary, unary.view(np.float32).reshape(-1, width))),
-            points * (12 * len(kept) + row),
+            best(lambda: meanfield._unary(flat, kept, SMALLEST)),
+            points * (4 * len(kept) + row),
         ),
         "construction, bilateral": (best(lambda: build(features)), points * (5 * 4 + 6 * corner + 4)),
-        "splat alone": (best(lambda: walk(True, False)), points_read),
-        "slice, softmax, result": (best(lambda: walk(False, True)), points_read + points * 4 * len(kept)),
-        "slice, softmax, splat": (best(lambda: walk(False, False)), points_read),
-        "blur, spatial": (best(lambda: blurred(spatial, flows[0])), blur_bytes(spatial)),
-        "blur, bilateral": (best(lambda: blurred(bilateral, flows[1])), blur_bytes(bilateral)),
+        "splat alone": (best(lambda: step(True, False)), points_read),
+        "slice, softmax, result": (best(lambda: step(False, True)), points_read + points * 4 * len(kept)),
+        "slice, softmax, splat": (best(lambda: step(False, False)), points_read),
+        "blur, spatial": (best(lambda: blur_one(0)), blur_bytes(spatial)),
+        "blur, bilateral": (best(lambda: blur_one(1)), blur_bytes(lattices[1])),
     }
-    table = Table(f"{len(kept)} labels, {threads} threads", "ms", "MB", "bound, ms", "ms / bound", box=box.SIMPLE_HEAD)
+    title = f"{preset}, {len(kept)} labels, {threads} threads"
+    table = Table(title, "ms", "MB", "bound, ms", "ms / bound", box=box.SIMPLE_HEAD)
     for name, (took, moved) in measured.items():
         bound = moved / bandwidth(moved // 2)
         table.add_row(name, f"{took:.2f}", f"{moved / 1e6:.1f}", f"{bound:.2f}", f"{took / bound:.1f}")
@@ -109,10 +113,9 @@ def stages(scene: Scene, label_floor: float, threads: int) -> Table:
 
 
 def show(scene: Scene, threads: int, console: Console) -> None:
-    """Both modes on one image."""
+    """Both models and both modes on one image."""
     height, width, _ = scene.rgb.shape
-    console.print(
-        f"stages of krahenbuhl2011 on {scene.name}, {height} x {width} px; an iteration is the last three rows"
-    )
-    for label_floor in (0.0, 0.01):
-        console.print(stages(scene, label_floor, threads))
+    console.print(f"stages on {scene.name}, {height} x {width} px; an iteration is the last three rows")
+    for preset in ("krahenbuhl2011", "deeplabv2"):
+        for label_floor in (0.0, 0.01):
+            console.print(stages(scene, preset, label_floor, threads))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .cache import folder
 
-WIDTHS = (8, 16, 32)  # of rows: the most labels that fit; VOC's 21 need 32, the labels of most images 8
+WIDTHS = (8, 16, 24)  # of rows: labels of most images need 8, VOC's 21 need 24
 PATIENCE = 10.0  # seconds that a call waits; then it ends the process and uses what is compiled by then
 _process: "subprocess.Popen[bytes] | None" = None
 

@@ -11,8 +11,12 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-SOURCES = tuple(f"cpu/{name}" for name in ("simd", "jit", "lattice", "construction", "planes", "meanfield"))
-SOURCES += ("terms/filtering",)
+SOURCES = (
+    *(f"cpu/vectors/{name}" for name in ("simd", "arithmetic", "jit")),
+    *(f"cpu/lattices/{name}" for name in ("lattice", "joining", "construction")),
+    *(f"cpu/{name}" for name in ("planes", "walk", "meanfield")),
+    "terms/filtering",
+)
 HERE = Path(__file__).parent
 
 

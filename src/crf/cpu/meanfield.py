@@ -1,13 +1,11 @@
 """Mean field on the CPU: Numba, all threads; the result has the same bits for any number of threads.
 
-An iteration is one pass over the points, then a blur of each lattice. The pass slices the blurred lattices, turns the
-values into probabilities, and splats these while they are still in registers.
+An iteration is one pass over the points, `walk`, then a blur of each lattice.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +22,13 @@ from ..model import (
 )
 from ..permutohedral import alpha
 from . import ahead
-from .construction import build
-from .jit import MOST_THREADS as MOST_THREADS
-from .jit import alone, each, entry, inner
-from .lattice import Lattice, blur, spread
-from .planes import clear, largest_of_each, transpose
-from .simd import element, exp, largest, load, muladd, rows, store, total, width_of
+from .lattices.construction import build
+from .lattices.lattice import Lattice, blur
+from .planes import LANES, clear, gather, largest_of_each
+from .vectors.jit import MOST_THREADS as MOST_THREADS
+from .vectors.jit import alone, each, entry
+from .vectors.simd import rows
+from .walk import update
 
 
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
@@ -71,92 +70,83 @@ def _checked_highest(flat: FloatArray) -> FloatArray:
     return np.asarray(highest.view(np.float32))
 
 
-def padded(labels: int) -> int:
-    """Width of a row for so many labels: a power of two, which compilers handle best, and at least a register."""
-    return max(8, 1 << (labels - 1).bit_length())
-
-
 def is_compiled() -> bool:
     """Whether there is compiled code for any row width, from an earlier call or from a process that `ahead` started."""
     kept = Path(str(_mean_field.stats.cache_path)).glob("meanfield._mean_field*.nbi")
     return bool(_mean_field.signatures) or any(kept)
 
 
-class _Flow(NamedTuple):
-    """Rows of one lattice during inference; their width is the padded number of labels."""
-
-    sliced: npt.NDArray[np.void]  # (L,) blurred values, by slot
-    splatted: npt.NDArray[np.void]  # (L,) sums over the points of a band, by slot
-    values: npt.NDArray[np.void]  # (M + 1,) by vertex; the last is the value of a missing neighbour
-    spare: npt.NDArray[np.void]  # (M + 1,)
+def padded(labels: int) -> int:
+    """Width of a row for so many labels: a multiple of 8, and from 32 on one of two per power of two."""
+    step = max(LANES, (1 << (labels - 1).bit_length()) // 4)
+    return -(-labels // step) * step
 
 
 def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[DenseCRF]) -> list[FloatArray]:
     found: list[FloatArray] = []
     lattices: dict[tuple[str, float, float], Lattice] = {}
     unaries: dict[bytes, npt.NDArray[np.void]] = {}
-    flows: dict[tuple[int, int], _Flow] = {}
-
-    def flow(lattice: Lattice, width: int) -> _Flow:
-        if (key := (id(lattice), width)) not in flows:
-            flows[key] = _flow(lattice, width)
-        return flows[key]
-
     for model in models:
         p = model.parameters
         kept = np.flatnonzero(highest >= p.label_floor)
         if not len(kept):
             kept = np.array([highest.argmax()])
-        width = padded(len(kept))
-        ahead.wait(width)
         if kept.tobytes() not in unaries:
-            unaries[kept.tobytes()] = _unary(flat, kept, width)
+            unaries[kept.tobytes()] = _unary(flat, kept, SMALLEST)
         key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
         if key not in lattices:
             lattices[key] = build(bilateral_features(rgb, *key))
         if ("", p.spatial_sigma, 0) not in lattices:
             lattices["", p.spatial_sigma, 0] = spatial_lattice(*rgb.shape[:2], p.spatial_sigma)
-        spatial, bilateral = lattices["", p.spatial_sigma, 0], lattices[key]
         result = np.empty_like(flat)
         clear(result, np.setdiff1d(np.arange(len(flat)), kept))
-        weights = np.float32(p.spatial_weight * alpha(2)), np.float32(p.bilateral_weight * alpha(5))
-        own = flow(spatial, width), flow(bilateral, width)
-        _mean_field(p.iterations, unaries[kept.tobytes()], spatial, bilateral, *own, *weights, kept, result)
+        both = lattices["", p.spatial_sigma, 0], lattices[key]
+        _iterate(unaries[kept.tobytes()], kept, both, (p.spatial_weight, p.bilateral_weight), p.iterations, result)
         found.append(result)
     return found
 
 
 def run_two(
-    unary: npt.NDArray[np.void],
-    lattices: tuple[Lattice, Lattice],
-    weights: tuple[float, float],
-    iterations: int,
-    labels: int,
+    logarithms: FloatArray, lattices: tuple[Lattice, Lattice], weights: tuple[float, float], iterations: int
 ) -> FloatArray:
-    """Mean field of two terms with a weight and symmetric normalisation each, on rows of -U; gives (C, N)."""
-    width = unary.dtype.itemsize // 4
-    result, kept = np.empty((labels, len(unary)), np.float32), np.arange(labels)
-    own = [_flow(lattice, width) for lattice in lattices]
-    factors = [
-        np.float32(weight * alpha(lattice.slots.shape[1] - 1))
-        for weight, lattice in zip(weights, lattices, strict=True)
-    ]
-    _mean_field(iterations, unary, *lattices, *own, *factors, kept, result)
+    """Mean field of two terms with a weight and symmetric normalisation each, on -U (C, N); gives (C, N)."""
+    labels, result = np.arange(len(logarithms)), np.empty_like(logarithms)
+    _iterate(_unary(logarithms, labels, 0.0), labels, lattices, weights, iterations, result)
     return result
 
 
-def _flow(lattice: Lattice, width: int) -> _Flow:
-    slots, vertices = len(lattice.vertex), len(lattice.first)
-    return _Flow(rows(slots, width), rows(slots, width), rows(vertices, width), rows(vertices, width))
+def _lanes(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(W,) label of each lane, or -1."""
+    found = np.full(padded(len(labels)), -1)
+    found[: len(labels)] = labels
+    return found
 
 
-def _unary(flat: FloatArray, kept: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.void]:
-    """(N,) rows of -U, the logarithms of the kept labels' probabilities."""
-    planes = flat[kept]
-    np.log(np.clip(planes, SMALLEST, 1, out=planes), out=planes)
-    unary = rows(flat.shape[1], width)
-    transpose(planes, unary, unary.view(np.float32).reshape(-1, width))
+def _unary(planes: FloatArray, labels: npt.NDArray[np.int64], smallest: float) -> npt.NDArray[np.void]:
+    """(N,) rows of -U; see `gather`."""
+    lanes = _lanes(labels)
+    unary = rows(planes.shape[1], len(lanes))
+    gather(planes.reshape(-1), planes.shape[1], lanes, np.float32(smallest), unary.view(np.float32).reshape(-1))
     return unary
+
+
+def _iterate(
+    unary: npt.NDArray[np.void],
+    labels: npt.NDArray[np.int64],
+    lattices: tuple[Lattice, Lattice],
+    weights: tuple[float, float],
+    iterations: int,
+    result: FloatArray,
+) -> None:
+    """Fill the planes of `result` (C, N) that belong to the labels."""
+    factors = tuple(
+        np.float32(weight * alpha(lattice.slots.shape[1] - 1))
+        for weight, lattice in zip(weights, lattices, strict=True)
+    )
+    lanes = _lanes(labels)
+    ahead.wait(len(lanes))
+    values = [tuple(rows(len(lattice.vertex), len(lanes)) for lattice in lattices) for _ in range(2)]
+    _mean_field(iterations, unary, lattices, *values, factors, lanes, result.reshape(-1))
 
 
 @lru_cache(maxsize=16)
@@ -165,83 +155,15 @@ def spatial_lattice(height: int, width: int, sigma: float) -> Lattice:
     return build(positions(height, width, sigma))
 
 
-@inner
-def _slice(sliced, slots, weights, point):
-    """The filtered value at a point, before the kernel's weight is applied."""
-    row = load(sliced, slots[point, 0]) * element(weights, point, 0)
-    for r in range(1, width_of(weights)):
-        row = muladd(load(sliced, slots[point, r]), element(weights, point, r), row)
-    return row
-
-
-@inner
-def _splat(splatted, slots, weights, point, row):
-    for r in range(width_of(weights)):
-        slot = slots[point, r]
-        store(splatted, slot, muladd(row, element(weights, point, r), load(splatted, slot)))
-
-
-@inner
-def _update(
-    index,
-    first,
-    last,
-    unary,
-    spatial,
-    bilateral,
-    flow_s,
-    flow_b,
-    blurred_s,
-    blurred_b,
-    weight_s,
-    weight_b,
-    kept,
-    result,
-):
-    """Q = softmax(-U + sum of w K Q) (Kraehenbuehl and Koltun 2011, alg. 1), in the reference's order of additions.
-
-    Works on the points of one band; the values of its vertices are first copied into its slots, side by side.
-    """
-    slots_s, weights_s, norm_s = spatial.slots, spatial.weights, spatial.norm
-    slots_b, weights_b, norm_b = bilateral.slots, bilateral.weights, bilateral.norm
-    sliced_s, splatted_s, sliced_b, splatted_b = flow_s.sliced, flow_s.splatted, flow_b.sliced, flow_b.splatted
-    band = spread(index, len(bilateral.bands) - 1)
-    for slot in range(spatial.band_slots[band], spatial.band_slots[band + 1]):
-        store(sliced_s, slot, load(blurred_s, spatial.vertex[slot]))
-        store(splatted_s, slot, np.float32(0))
-    for slot in range(bilateral.band_slots[band], bilateral.band_slots[band + 1]):
-        store(sliced_b, slot, load(blurred_b, bilateral.vertex[slot]))
-        store(splatted_b, slot, np.float32(0))
-    final = np.empty(1, unary.dtype)
-    for point in range(bilateral.bands[band], bilateral.bands[band + 1]):
-        x = load(unary, point)
-        if not first:
-            x = muladd(_slice(sliced_s, slots_s, weights_s, point), weight_s * norm_s[point], x)
-            x = muladd(_slice(sliced_b, slots_b, weights_b, point), weight_b * norm_b[point], x)
-        row = exp(x - largest(x))
-        row = row * (np.float32(1) / total(row))
-        if last:
-            store(final, 0, row)
-            for i in range(len(kept)):
-                result[kept[i], point] = element(final, 0, i)
-        else:
-            _splat(splatted_s, slots_s, weights_s, point, row * norm_s[point])
-            _splat(splatted_b, slots_b, weights_b, point, row * norm_b[point])
-
-
 @entry
-def _mean_field(iterations, unary, spatial, bilateral, flow_s, flow_b, weight_s, weight_b, kept, result):
-    blurred_s, blurred_b = flow_s.values, flow_b.values
+def _mean_field(iterations, unary, lattices, blurred, splatted, weights, lanes, result):
+    spatial, bilateral = lattices
     for step in range(iterations + 1):
-        if step > 0:
-            blurred_s = blur(
-                spatial.first, spatial.members, spatial.neighbours, flow_s.splatted, flow_s.values, flow_s.spare
-            )
-            blurred_b = blur(
-                bilateral.first, bilateral.members, bilateral.neighbours, flow_b.splatted, flow_b.values, flow_b.spare
-            )
         each(
-            len(bilateral.bands) - 1, _update,
-            (step == 0, step == iterations, unary, spatial, bilateral, flow_s, flow_b, blurred_s, blurred_b,
-             weight_s, weight_b, kept, result),
+            len(bilateral.bands) - 1, update,
+            (step == 0, step == iterations, unary, lattices, blurred, splatted, weights, lanes, result),
         )  # fmt: skip
+        if step < iterations:
+            blur(spatial.topology, splatted[0])
+            blur(bilateral.topology, splatted[1])
+            blurred, splatted = splatted, blurred

@@ -1,9 +1,16 @@
-"""Work on planes of labels (C, N) before and after the iterations, with all threads."""
+"""Planes of labels (C, N) before and after the iterations, with all threads."""
 
 import numpy as np
 
-from .jit import each, entry, inner
-from .simd import store
+from .vectors.arithmetic import higher, log
+from .vectors.jit import each, entry, inner
+from .vectors.simd import element, load, load_at, prefetch, rows, store, store_at, turn
+
+PARTS = 64
+AHEAD = 24  # points by which planes are fetched ahead: the processor does not foresee so many streams
+LANES = 8  # planes are read and written in tiles of as many labels and points
+TILE = rows(0, LANES).dtype
+NOTHING = np.float32(-1e30)  # the logarithm in a lane without a label: it loses against any label
 
 
 @entry
@@ -33,15 +40,68 @@ def _clear_plane(i, planes, labels):
 
 
 @entry
-def transpose(planes, unary, numbers):
-    """Fill rows with the kept labels' planes; `numbers` is another view of `unary`. Padding loses against any label."""
-    each(64, _transpose_part, (planes, unary, numbers))
+def gather(flat, points, labels, smallest, unary):
+    """Fill rows with the logarithms of some planes.
+
+    Args:
+        flat: (C N,) float32 in [0, 1], the planes one after the other.
+        points: N.
+        labels: (W,) label of each lane, or -1; W is a multiple of 8.
+        smallest: probabilities are clipped here; 0: the planes are logarithms.
+        unary: (N W,) float32, the numbers of the rows.
+    """
+    each(PARTS, _gather_part, (flat, points, labels, smallest, unary))
 
 
 @inner
-def _transpose_part(part, planes, unary, numbers):
-    points = planes.shape[1]
-    for point in range(part * points // 64, (part + 1) * points // 64):
-        store(unary, point, np.float32(-1e30))
-        for label in range(len(planes)):
-            numbers[point, label] = planes[label, point]
+def _gather_part(part, flat, points, labels, smallest, unary):
+    width, tile, edge = len(labels), np.empty(LANES, TILE), np.zeros(LANES, np.float32)
+    blocks = -(-points // LANES)
+    for block in range(part * blocks // PARTS, (part + 1) * blocks // PARTS):
+        point = block * LANES
+        count = min(LANES, points - point)
+        for first in range(0, width, LANES):
+            for lane in range(LANES):
+                label = labels[first + lane]
+                if label < 0:
+                    store(tile, lane, NOTHING)
+                    continue
+                if count == LANES:
+                    x = load_at(flat, label * points + point, tile)
+                    prefetch(flat, label * points + point + AHEAD)
+                else:
+                    for i in range(count):
+                        edge[i] = flat[label * points + point + i]
+                    x = load_at(edge, 0, tile)
+                store(tile, lane, log(higher(x, smallest)) if smallest > 0 else x)
+            turn(tile, 0, tile, 0)
+            for i in range(count):
+                store_at(unary, (point + i) * width + first, load(tile, i))
+
+
+@inner
+def scatter(answers, tile, labels, point, count, points, flat):
+    """Write the answers of up to 8 points to the planes of their labels.
+
+    Args:
+        answers: (8 W,) float32, the numbers of 8 rows.
+        tile: (8,) rows of 8, overwritten.
+        labels: (W,) label of each lane, or -1.
+        point: the first one.
+        count: how many there are.
+        points: N.
+        flat: (C N,) float32, the planes one after the other.
+    """
+    width = len(labels)
+    for first in range(0, width, LANES):
+        for i in range(LANES):
+            store(tile, i, load_at(answers, i * width + first, tile))
+        turn(tile, 0, tile, 0)
+        for lane in range(LANES):
+            label = labels[first + lane]
+            if label >= 0 and count == LANES:
+                store_at(flat, label * points + point, load(tile, lane))
+                prefetch(flat, label * points + point + AHEAD)
+            elif label >= 0:
+                for i in range(count):
+                    flat[label * points + point + i] = element(tile, lane, i)

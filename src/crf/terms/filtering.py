@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..cpu.jit import each, entry, inner
-from ..cpu.lattice import blur, spread
-from ..cpu.simd import element, exp, largest, load, muladd, store, total
+from ..cpu.lattices.lattice import Topology, blur, clear_band, spread
+from ..cpu.vectors.arithmetic import exp, largest, muladd, total
+from ..cpu.vectors.jit import each, entry, inner
+from ..cpu.vectors.simd import element, load, store
 
 PARTS = 64  # of the points, in parallel loops
 
@@ -15,13 +16,12 @@ PARTS = 64  # of the points, in parallel loops
 class Kernel(NamedTuple):
     """A lattice whose type is the same for any number of dimensions, and what its filter multiplies by."""
 
-    bands: npt.NDArray[np.int64]  # this and the next six as in `Lattice`
-    band_slots: npt.NDArray[np.int64]
+    bands: npt.NDArray[np.int64]  # this and the next five as in `Lattice`
     slots: npt.NDArray[np.uint32]
+    owned: npt.NDArray[np.int64]
+    further: npt.NDArray[np.int64]
     vertex: npt.NDArray[np.int32]
-    first: npt.NDArray[np.int32]
-    members: npt.NDArray[np.int32]
-    neighbours: npt.NDArray[np.int32]
+    topology: Topology
     weights: npt.NDArray[np.float32]  # (N, d + 1), barycentric
     before: npt.NDArray[np.float32]  # (N,) factors on Q
     after: npt.NDArray[np.float32]  # (N,) factors on the filtered Q
@@ -30,20 +30,15 @@ class Kernel(NamedTuple):
 class Flow(NamedTuple):
     """Rows to work with, overwritten by every filter."""
 
-    splatted: npt.NDArray[np.void]  # (L,) or more, sums over the points of a band, by slot
-    values: npt.NDArray[np.void]  # (M + 1,) by vertex
-    spare: npt.NDArray[np.void]  # (M + 1,)
+    values: npt.NDArray[np.void]  # (L,) or more, sums over the points of a band, by slot; then blurred
     scratch: npt.NDArray[np.void]  # (B,) or more
 
 
 @inner
 def _splat_band(index, kernel, q, splatted):
-    bands, edges, slots, weights, before = (
-        kernel.bands, kernel.band_slots, kernel.slots, kernel.weights, kernel.before
-    )  # fmt: skip
+    bands, slots, weights, before = kernel.bands, kernel.slots, kernel.weights, kernel.before
     band = spread(index, len(bands) - 1)
-    for slot in range(edges[band], edges[band + 1]):
-        store(splatted, slot, np.float32(0))
+    clear_band(band, kernel.owned, kernel.further, splatted)
     for point in range(bands[band], bands[band + 1]):
         row = load(q, point) * before[point]
         for r in range(weights.shape[1]):
@@ -86,9 +81,9 @@ def add_filtered(kernel, flow, gains, is_matrix, labels, q, unary, start, answer
         answer: (N,) rows.
     """
     count = len(kernel.bands) - 1
-    each(count, _splat_band, (kernel, q, flow.splatted))
-    blurred = blur(kernel.first, kernel.members, kernel.neighbours, flow.splatted, flow.values, flow.spare)
-    each(count, _slice_band, (kernel, blurred, gains, is_matrix, labels, flow.scratch, unary, start, answer))
+    each(count, _splat_band, (kernel, q, flow.values))
+    blur(kernel.topology, flow.values)
+    each(count, _slice_band, (kernel, flow.values, gains, is_matrix, labels, flow.scratch, unary, start, answer))
 
 
 @inner
@@ -103,6 +98,21 @@ def _softmax_part(part, x, q):
 def softmax(x, q):
     """Rows of probabilities: e^x over its sum."""
     each(PARTS, _softmax_part, (x, q))
+
+
+@entry
+def to_rows(planes, array, numbers):
+    """Fill rows with planes (C, N); `numbers` is another view of the rows. Padding loses against any label."""
+    each(PARTS, _rows_part, (planes, array, numbers))
+
+
+@inner
+def _rows_part(part, planes, array, numbers):
+    points = planes.shape[1]
+    for point in range(part * points // PARTS, (part + 1) * points // PARTS):
+        store(array, point, np.float32(-1e30))
+        for label in range(len(planes)):
+            numbers[point, label] = planes[label, point]
 
 
 @inner

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cpu import meanfield
-from ..cpu.construction import build
-from ..cpu.jit import alone
-from ..cpu.lattice import Lattice
-from ..cpu.planes import transpose
-from ..cpu.simd import rows
+from ..cpu.lattices.construction import build
+from ..cpu.lattices.lattice import Lattice
+from ..cpu.vectors.jit import alone
+from ..cpu.vectors.simd import rows
 from ..model import FloatArray
 from ..permutohedral import alpha
-from .filtering import Flow, Kernel, add_filtered, softmax, to_planes
+from .filtering import Flow, Kernel, add_filtered, softmax, to_planes, to_rows
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
 USUAL = (2, 5)  # dimensions of the two terms for which the faster loop is compiled: positions, and colours besides
@@ -49,7 +48,7 @@ class Term:
         before = {"symmetric": norm, "before": norm * norm}.get(self.normalization, ones)
         after = {"symmetric": norm, "after": norm * norm}.get(self.normalization, ones) * scale
         weights = a.weights.view(np.float32).reshape(len(norm), -1)
-        parts = a.bands, a.band_slots, a.slots, a.vertex, a.first, a.members, a.neighbours
+        parts = a.bands, a.slots, a.owned, a.further, a.vertex, a.topology
         return Kernel(*parts, weights, before, after)
 
     def of(self, kept: npt.NDArray[np.int64]) -> "Term":
@@ -94,10 +93,11 @@ def infer(logarithms: FloatArray, terms: Sequence[Term], iterations: int, *, thr
     Returns:
         (C, N) float32, sum 1 over C.
     """
+    if _is_usual(terms):
+        (first, second), (a, b) = (term.lattice for term in terms), (float(term.gains) for term in terms)
+        with alone(logarithms.shape[1], threads):
+            return meanfield.run_two(logarithms, (first, second), (a, b), iterations)
     with _rows(logarithms, terms, threads) as work:
-        if _is_usual(terms):
-            (first, second), (a, b) = (term.lattice for term in terms), (float(term.gains) for term in terms)
-            return meanfield.run_two(work.unary, (first, second), (a, b), iterations, work.labels)
         softmax(work.unary, work.q)
         for _ in range(iterations if terms else 0):
             work.step()
@@ -142,7 +142,7 @@ class _Rows:
         self.width = meanfield.padded(self.labels)
         self.terms = terms
         self.unary = rows(points, self.width)
-        transpose(logarithms, self.unary, self._numbers(self.unary))
+        to_rows(logarithms, self.unary, self._numbers(self.unary))
 
     @cached_property
     def q(self) -> npt.NDArray[np.void]:
@@ -158,9 +158,8 @@ class _Rows:
     def _flow(self) -> Flow:
         """Rows to work with, enough for each term."""
         slots = max(len(term.lattice.vertex) for term in self.terms)
-        vertices = max(len(term.lattice.first) for term in self.terms)
         bands = max(len(term.lattice.bands) for term in self.terms)
-        return Flow(*(rows(count, self.width) for count in (slots, vertices, vertices, bands)))
+        return Flow(*(rows(count, self.width) for count in (slots, bands)))
 
     @cached_property
     def _gains(self) -> list[npt.NDArray[np.void]]:

@@ -197,3 +197,18 @@ def test_features_hold_the_guide(guidance):
     _, rgb = scene(5, 6, 3)
     colours = bilateral_features(rgb, guidance, 60, 13)[2:]
     assert (colours == guide(rgb, guidance, 13).reshape(-1, 3).T).all()
+
+
+@pytest.mark.parametrize("labels", [8, 9, 24, 25, 33, 40])
+def test_labels_fill_lanes(labels, reference):
+    """Numbers of labels around those that rows hold."""
+    probs, rgb = scene(20, 31, labels)
+    crf = model()
+    np.testing.assert_allclose(infer(probs, rgb, [crf])[0], reference(probs, rgb, crf.parameters), atol=1e-4)
+
+
+def test_strong_weights_stay_in_range():
+    """Logarithms whose exponentials do not fit into float32."""
+    probs, rgb = scene(20, 31, 20)
+    (found,) = infer(probs, rgb, [model(spatial_weight=900, bilateral_weight=900)])
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)

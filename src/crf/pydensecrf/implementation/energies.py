@@ -83,7 +83,9 @@ def unary_from_softmax(sm: Array, scale: float | None = None, clip: float | None
         probs = scale * probs + (1 - scale) * (np.ones(probs.shape) / len(probs))
     if clip is not None:
         probs = np.clip(probs, clip, 1.0)
-    return np.ascontiguousarray(-np.log(probs).reshape(len(probs), -1), dtype=np.float32)
+    energy = np.log(probs)
+    np.negative(energy, out=energy)
+    return np.ascontiguousarray(energy.reshape(len(probs), -1), dtype=np.float32)
 
 
 def softmax_to_unary(sm: Array, GT_PROB: float = 1) -> FloatArray:  # noqa: N803 - a name of pydensecrf

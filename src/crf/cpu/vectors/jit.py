@@ -17,8 +17,8 @@ from llvmlite import ir
 from numba import config, prange, types
 from numba.core import cgutils
 
-from . import ahead
-from .cache import folder
+from .. import ahead
+from ..cache import folder
 from .simd import intrinsic
 
 BYTES = ir.IntType(8).as_pointer()
