@@ -18,7 +18,7 @@ def test_there_are_results():
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda path: path.name)
 def test_the_page_of_experiments_has_the_table_of_the_results(folder):
-    question = of_runs([folder], OmegaConf.create(dict.fromkeys(("title", "question", "baseline"))))
+    question = of_runs([folder], OmegaConf.create(dict.fromkeys(("title", "question", "baseline", "names"))))
     page = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
     (printed,) = re.findall(rf"<!-- table: {question.name} -->\n(.*?)<!-- end -->", page, flags=re.DOTALL)
     assert printed.strip() == formats.markdown(question.compare(10_000)).strip()

@@ -87,7 +87,7 @@ def test_the_csv_has_costs_in_plain_units(tmp_path):
 def test_copied_runs_make_the_same_table(tmp_path):
     table = made(tmp_path / "runs", parameters=4e6)
     publish.copy_runs(Question("losses", "Which?", "dice", table.cells, []), tmp_path / "kept")
-    nothing = OmegaConf.create(dict.fromkeys(("title", "question", "baseline")))
+    nothing = OmegaConf.create(dict.fromkeys(("title", "question", "baseline", "names")))
     again = of_runs([tmp_path / "kept"], nothing).compare(100)
     assert formats.markdown(again) == formats.markdown(table)
     kept = {str(path.relative_to(tmp_path / "kept")) for path in Path(tmp_path / "kept").rglob("*") if path.is_file()}

@@ -225,12 +225,13 @@ def test_what_blocks_a_report_is_named(tmp_path, blocked):
             (key, ["a"], f"{key}=.*must be a")
             for key in ("title", "question", "baseline", "output", "insert", "records")
         ],
+        ("names", "A", "names=.*must be a list"),
         *[("images", wrong, "must be worst:N") for wrong in ("worst", "worst:0", "worst:-1", "best:3", 50, True)],
         ("options", [], "nothing to report on"),
     ],
 )
 def test_options_of_a_report_are_checked(key, value, says):
-    config = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images"), None)
+    config = dict.fromkeys(("title", "question", "baseline", "output", "insert", "records", "images", "names"), None)
     config |= {"options": ["runs=x"], "resamples": 100, "logger": {"name": "csv"}}
     config |= {"definitions": False, "ensemble": False}
     check_report(OmegaConf.create(config))

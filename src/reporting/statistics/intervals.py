@@ -25,7 +25,7 @@ from scipy.special import stdtrit
 from src.reporting.statistics.samples import Array, Sample
 
 FEWEST = 20  # images, and ...
-FEWEST_PER_CLASS = 4  # ... for each class of a score
+FEWEST_PER_CLASS = 4  # ... for each class that occurs in a score
 _PRIOR = 1.0  # degrees of freedom by which the spread of all classes counts in that of one
 _HIDDEN = 0.1  # smallest 1 - h: an image that holds all of a class has residual 0 anyway
 _SEEN = 0.3  # smallest 1 - h in the bias
@@ -98,5 +98,5 @@ def _of_images(row: Sample) -> tuple[Array, Array, Array, Array]:
     below = (of_ratio**2 / (known + _PRIOR)) @ weight**4 / count**4
     bias = (residual * share / np.maximum(1 - share, _SEEN)).sum(0) @ weight / count
     unseen = (present & (hits.sum(0) == 0)) @ weight
-    fewest = np.maximum(FEWEST, FEWEST_PER_CLASS * (row.means > 0).sum(0))
+    fewest = np.maximum(FEWEST, FEWEST_PER_CLASS * weight.sum(0))
     return variance, below, bias, (unseen == 0) & (weight.sum(0) > 0) & (row.images >= fewest)
