@@ -66,6 +66,7 @@ LITE = backbone=timm backbone.model=tf_efficientnet_lite$(1) backbone.weights=$(
 LITE0 := $(call LITE,0,$(SEGLAB_LITE)/lite0.pth) recipe=adam_poly
 OWN := runs=runs/part panels=0
 KEEP = title=$(1)-part records=experiments/results/$(1) $(INTO)
+PLAIN := runs/part/voc_animals-*-cross_entropy-adam_poly-seed*/config.yaml
 tables-part: setup
 	$(RUN) -m src.evaluate logits=$(SEGLAB_PART)/logits_deeplabv3_mnv2 data=voc2012 $(PART) variants=report2024 \
 	  output=runs/part/deeplabv3_mnv2-report2024 panels=0 $(ARGS)
@@ -84,7 +85,7 @@ tables-part: setup
 	  recipe.new_layers_lr_factor=1 recipe.augment.crop=257 variants=none $(OWN) $(ARGS)
 	$(RUN) -m src.train data=voc2012 $(PART) $(LITE0) seed=1 variants=none $(OWN) $(ARGS)
 	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc2012-*-seed1-*)" $(call KEEP,voc21)
-	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc_animals-*-cross_entropy-adam_poly-seed* | paste -sd, -)" \
+	$(RUN) -m src.report "runs=$$( (grep -L 'weights: none' $(PLAIN); grep -l 'weights: none' $(PLAIN)) | xargs -n 1 dirname | paste -sd, -)" \
 	  $(call KEEP,backbones) question="What do ImageNet weights bring?" names="[Lite0 with ImageNet weights, Lite0 from random weights]"
 
 test: setup ## all tests, linters and type checks

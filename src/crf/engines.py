@@ -75,7 +75,7 @@ class NumbaEngine:
         from .cpu import meanfield
 
         if not meanfield.is_compiled():
-            print("compiling the dense CRF for this processor: about ten seconds, once", file=sys.stderr, flush=True)
+            print("compiling the dense CRF for this processor: 10 to 25 seconds, once", file=sys.stderr, flush=True)
         started, torchs = time.perf_counter(), torch.get_num_threads()
         (one,), (image,) = probs, rgb
         try:

@@ -153,7 +153,7 @@ def of_runs(paths: list[Path], config: DictConfig) -> Question:
     cells = of_folders([paths[0] / name for name in before.get("runs", [])] or paths)
     name = config.title or before.get("name") or _as_name("-".join(path.resolve().name for path in paths))
     text = config.question or before.get("question") or f"Comparison of {len(cells)} run{'s' if len(cells) > 1 else ''}"
-    names = _names(config) or before.get("names")
+    names = before.get("names") if config.names is None else _names(config)
     return Question(name, printable(text), config.baseline or before.get("baseline"), cells, [], names)
 
 

@@ -240,3 +240,12 @@ def test_a_group_that_does_not_fit_is_one_sentence(runs):
             RunFolder(path).write_config(config)
         with pytest.raises(InputError, match=why):
             table_of(runs)
+
+
+def test_few_images_for_the_classes_give_no_interval_and_the_reason(tmp_path):
+    for name, quality in (("a", 0.8), ("b", 0.7)):
+        make_run(tmp_path / name, loss=name, images=23, variants={"none": quality})  # 6 classes occur
+    table = table_of(tmp_path)
+    assert all(np.isnan(row.estimate.low[0]) and np.isfinite(row.estimate.low[1]) for row in table.rows)
+    (note,) = [note for note in table.notes if note.startswith("No interval")]
+    assert note == "No interval for the mIoU of single rows: 23 images are fewer than 4 for each of 6 classes."

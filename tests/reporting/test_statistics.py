@@ -61,13 +61,14 @@ def test_the_interval_of_a_mean_is_the_textbook_one():
     assert np.isnan(found.seeds_sd)
 
 
-def test_a_mean_weighted_equally_has_the_interval_of_the_plain_one():
+@pytest.mark.parametrize("images", [40, 60])  # without an interval, and with one
+def test_a_mean_weighted_equally_has_the_interval_of_the_plain_one(images):
     random = np.random.default_rng(8)
-    union = random.integers(1, 50, (1, 60, 3))
+    union = random.integers(1, 50, (1, images, 12))
     hit = (union * random.random(union.shape)).round()
-    found = alone(sample(hit, union, np.array([[1, 1 / 3]] * 3)))
+    found = alone(sample(hit, union, np.array([[1, 1 / 12]] * 12)))
     for ends in (found.value, found.low, found.high):
-        assert ends[1] == pytest.approx(ends[0])
+        assert ends[1] == pytest.approx(ends[0], nan_ok=True)
 
 
 def test_no_interval_is_given_where_none_would_hold():
@@ -76,6 +77,7 @@ def test_no_interval_is_given_where_none_would_hold():
     union[0, range(40), np.arange(40) % 10] = 1
     hit = 0.5 * union
     assert not np.isnan(alone(sample(hit, union)).low)
+    assert np.isnan(alone(sample(hit[:, :39], union[:, :39])).low)  # fewer than four for each class
     hit[..., 3] = 0  # a class that is never found
     assert np.isnan(alone(sample(hit, union)).low)
 

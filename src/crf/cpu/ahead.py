@@ -14,7 +14,7 @@ from pathlib import Path
 from .cache import folder
 
 WIDTHS = (8, 16, 24)  # of rows: labels of most images need 8, VOC's 21 need 24
-PATIENCE = 10.0  # seconds that a call waits; then it ends the process and uses what is compiled by then
+PATIENCE = 30.0  # seconds that a call waits; then it ends the process and uses what is compiled by then
 _process: "subprocess.Popen[bytes] | None" = None
 
 

@@ -34,7 +34,8 @@ from .walk import update
 def infer(probs: FloatArray, rgb: Image, models: Sequence[DenseCRF], *, threads: int | None = None) -> list[FloatArray]:
     """Mean field of each model on one image; lattices are built once for all models.
 
-    Besides the input it needs about 4 (W + C + 40) bytes per pixel; W is the padded number of labels that take part.
+    Besides the input it needs about 4 (W + C + 40) bytes per pixel, and 8 W bytes per slot of both lattices; W is the
+    padded number of labels that take part.
 
     Args:
         probs: (C, H, W) float32 in [0, 1], sum 1 over C. Not modified.
@@ -110,7 +111,7 @@ def run_two(
     logarithms: FloatArray, lattices: tuple[Lattice, Lattice], weights: tuple[float, float], iterations: int
 ) -> FloatArray:
     """Mean field of two terms with a weight and symmetric normalisation each, on -U (C, N); gives (C, N)."""
-    labels, result = np.arange(len(logarithms)), np.empty_like(logarithms)
+    labels, result = np.arange(len(logarithms)), np.empty(logarithms.shape, np.float32)
     _iterate(_unary(logarithms, labels, 0.0), labels, lattices, weights, iterations, result)
     return result
 
@@ -124,9 +125,10 @@ def _lanes(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def _unary(planes: FloatArray, labels: npt.NDArray[np.int64], smallest: float) -> npt.NDArray[np.void]:
     """(N,) rows of -U; see `gather`."""
-    lanes = _lanes(labels)
+    lanes, flat = _lanes(labels), planes.reshape(-1)
+    flat.flags.writeable = False  # for Numba, writable and read-only arrays are different types
     unary = rows(planes.shape[1], len(lanes))
-    gather(planes.reshape(-1), planes.shape[1], lanes, np.float32(smallest), unary.view(np.float32).reshape(-1))
+    gather(flat, planes.shape[1], lanes, np.float32(smallest), unary.view(np.float32).reshape(-1))
     return unary
 
 

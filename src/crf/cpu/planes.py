@@ -10,7 +10,7 @@ PARTS = 64
 AHEAD = 24  # points by which planes are fetched ahead: the processor does not foresee so many streams
 LANES = 8  # planes are read and written in tiles of as many labels and points
 TILE = rows(0, LANES).dtype
-NOTHING = np.float32(-1e30)  # the logarithm in a lane without a label: it loses against any label
+NOTHING = np.finfo(np.float32).min  # the logarithm in a lane without a label: it loses against any finite one
 
 
 @entry
@@ -44,7 +44,7 @@ def gather(flat, points, labels, smallest, unary):
     """Fill rows with the logarithms of some planes.
 
     Args:
-        flat: (C N,) float32 in [0, 1], the planes one after the other.
+        flat: (C N,) float32, the planes one after the other: probabilities or logarithms.
         points: N.
         labels: (W,) label of each lane, or -1; W is a multiple of 8.
         smallest: probabilities are clipped here; 0: the planes are logarithms.

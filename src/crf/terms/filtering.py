@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cpu.lattices.lattice import Topology, blur, clear_band, spread
+from ..cpu.planes import NOTHING
 from ..cpu.vectors.arithmetic import exp, largest, muladd, total
 from ..cpu.vectors.jit import each, entry, inner
 from ..cpu.vectors.simd import element, load, store
@@ -110,7 +111,7 @@ def to_rows(planes, array, numbers):
 def _rows_part(part, planes, array, numbers):
     points = planes.shape[1]
     for point in range(part * points // PARTS, (part + 1) * points // PARTS):
-        store(array, point, np.float32(-1e30))
+        store(array, point, NOTHING)
         for label in range(len(planes)):
             numbers[point, label] = planes[label, point]
 

@@ -98,5 +98,5 @@ def _of_images(row: Sample) -> tuple[Array, Array, Array, Array]:
     below = (of_ratio**2 / (known + _PRIOR)) @ weight**4 / count**4
     bias = (residual * share / np.maximum(1 - share, _SEEN)).sum(0) @ weight / count
     unseen = (present & (hits.sum(0) == 0)) @ weight
-    fewest = np.maximum(FEWEST, FEWEST_PER_CLASS * weight.sum(0))
+    fewest = np.maximum(FEWEST, FEWEST_PER_CLASS * (weight > 0).sum(0))
     return variance, below, bias, (unseen == 0) & (weight.sum(0) > 0) & (row.images >= fewest)

@@ -65,7 +65,7 @@ def sentences(
         )
     alone = [label for label, one in zip(labels, found.estimates, strict=True) if np.isnan(one.low[0])]
     if alone:
-        classes = max(int((row.mean_counts()[1].sum(0) > 0) @ (row.means[:, 0] > 0)) for row in rows)
+        classes = max(int(((row.mean_counts()[1].sum(0) > 0) & (row.means[:, 0] > 0)).sum()) for row in rows)
         why = (
             f"fewer than {FEWEST} {unit}s"
             if images < FEWEST

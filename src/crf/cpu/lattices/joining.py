@@ -111,11 +111,13 @@ def _find_chains(axis, names, vertices, factors, following, followed, walks, edg
     """Chains of vertices along an axis; a neighbour's name is the vertex's plus a constant.
 
     `names` rise, and so do the neighbours' names, except where they wrap around; so one passage over both is enough.
+    Unsigned integers may wrap; Numba tells the compiler that a sum of signed ones does not.
     """
-    step, other = len(factors) * factors[axis] - factors.sum(), 0
+    step, other = np.uint64(len(factors) * factors[axis] - factors.sum()), 0
+    name = np.int64(-(2**63))
     for i in range(len(names)):
-        name = names[i] + step
-        if i > 0 and name < names[i - 1] + step:
+        before, name = name, np.int64(np.uint64(names[i]) + step)
+        if name < before:
             other = 0
         while other < len(names) and names[other] < name:
             other += 1

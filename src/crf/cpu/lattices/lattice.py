@@ -18,7 +18,7 @@ from ..vectors.jit import each, entry, inner
 from ..vectors.simd import element, load, prefetch, store
 
 AHEAD = 24  # rows that the blur begins to fetch before it needs them
-CHUNKS = 64  # of vertices, in parallel loops
+CHUNKS = 64  # of shared vertices and of walks, in parallel loops
 BEGINS = np.int32(-(2**31))  # this bit marks the first vertex of a chain
 INDEX = np.int32(2**31 - 1)
 
@@ -63,7 +63,7 @@ def _collect(chunk, shared, first, members, values):
 
 @inner
 def _blur_chains(chunk, walk, edges, values):
-    """Add half of both neighbours, rounded as the reference does; what the walk finds beyond a chain counts nothing."""
+    """Add half of both neighbours, rounded as the reference does; finite values beyond a chain count nothing."""
     if edges[chunk] < edges[chunk + 1]:
         place = np.int64(walk[edges[chunk]] & INDEX)
         here = load(values, place)

@@ -151,7 +151,7 @@ less = _binary(_elementwise(_less))
 higher = _binary(_elementwise(_higher))
 """The larger numbers; those of `a` where `b` is NaN."""
 exp = _unary(_elementwise(_exp))
-"""e^a for a <= 88; 0 below e^-69."""
+"""e^a for a <= 88; 0 for a < -69."""
 log = _unary(_elementwise(_log))
 """Natural logarithm of numbers above 1e-37."""
 round_even = _unary(_elementwise(_round))

@@ -176,7 +176,7 @@ def number_at(typing: Any, numbers: Any, index: Any) -> Any:
 
 @intrinsic
 def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> Any:
-    """Transpose as many rows of `source` from `index` on as they are wide into `target` from `place` on."""
+    """Transpose W rows of `source` from `index` on into `target` from `place` on; W is their width, a power of two."""
     width = _row_type(source).width
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -188,8 +188,8 @@ def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> Any:
             for i in (i for i in range(width) if not i & step):
                 pair = found[i], found[i + step]
                 for number, first in ((i, 0), (i + step, step)):
-                    lanes = [(j & ~step) + first + (width if j & step else 0) for j in range(width)]
-                    mask = ir.Constant(ir.VectorType(LANE, width), lanes)
+                    order = [(j & ~step) + first + (width if j & step else 0) for j in range(width)]
+                    mask = ir.Constant(ir.VectorType(LANE, width), order)
                     turned[number] = builder.shuffle_vector(*pair, mask)
             found, step = turned, 2 * step
         pointer = _pointer(context, builder, target, args[2], args[3], place)
