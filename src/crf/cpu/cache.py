@@ -7,6 +7,8 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,22 @@ SOURCES = (
     "terms/filtering",
 )
 HERE = Path(__file__).parent
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """While this lasts, other processes wait for the lock of this name, where the system has locks."""
+    kept = folder()
+    if kept is None:
+        yield
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    with (kept / f"{name}.lock").open("w", encoding="utf-8") as lock:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @lru_cache

@@ -4,13 +4,12 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
 
 import numpy as np
 
 from ..model import CRFParameters, DenseCRF
 from .ahead import WIDTHS, mark
-from .cache import folder
+from .cache import folder, locked
 from .meanfield import infer
 
 
@@ -19,12 +18,7 @@ def _fill() -> None:
     kept = folder()
     if kept is None:
         return
-    kept.mkdir(parents=True, exist_ok=True)
-    with (kept / "ahead.lock").open("w", encoding="utf-8") as lock:
-        with suppress(ImportError, OSError):  # without locks, both compile the same: no harm
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked("ahead"):
         for width in WIDTHS:
             if not mark(kept, width).exists():
                 _compile(width)

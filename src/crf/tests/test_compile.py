@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,19 @@ def test_the_folder_is_named_after_all_that_is_compiled():
     library = Path(__file__).parents[1]
     files = [path for path in library.rglob("*.py") if compiled.search(path.read_text(encoding="utf-8"))]
     assert {path.relative_to(library).with_suffix("").as_posix() for path in files} == set(SOURCES)
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_once_keep_each_others_code(tmp_path):
+    """Numba numbers files of code: with one number for two widths of rows, a later process would run the wrong code."""
+    program = (
+        "from LIBRARY.cpu import meanfield\nfrom LIBRARY.tests.conftest import model, scene\n"
+        "meanfield.infer(*scene(24, 37, LABELS), [model()])\n"
+        "file = meanfield._mean_field._cache._cache_file\n"
+        "print(sorted(file._load_index().values()))"
+    )
+    with ThreadPoolExecutor() as pool:
+        together = [program.replace("LABELS", str(labels)) for labels in (5, 12, 21)]
+        list(pool.map(lambda one: run(one, tmp_path), together))
+    kept = run(program.replace("LABELS", "5"), tmp_path)
+    assert len(set(re.findall(r"_mean_field[^']*", kept))) == 3

@@ -18,7 +18,7 @@ from numba import config, prange, types
 from numba.core import cgutils
 
 from .. import ahead
-from ..cache import folder
+from ..cache import folder, locked
 from .simd import intrinsic
 
 BYTES = ir.IntType(8).as_pointer()
@@ -39,9 +39,27 @@ def entry(function: Callable[..., Any], **options: Any) -> Any:
     try:
         if here is not None:
             config.CACHE_DIR = str(here)  # type: ignore[attr-defined]
-        return njit(nogil=True, cache=here is not None, no_cfunc_wrapper=True, **options)(function)
+        made = njit(nogil=True, cache=here is not None, no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
+    if here is not None:
+        _save_alone(made._cache._cache_file)
+    return made
+
+
+def _save_alone(file: Any) -> None:
+    """Let one process at a time save a function's code for other types.
+
+    Numba numbers the files of code: two processes would give the same number to code for different types, and a third
+    would then run the wrong one.
+    """
+    save = file.save
+
+    def alone_saved(key: Any, data: Any) -> None:
+        with locked("save"):
+            save(key, data)
+
+    file.save = alone_saved
 
 
 @intrinsic
