@@ -105,7 +105,8 @@ def _by_images(row: Row, counts: Mapping[int, Counts], usual: tuple[str, ...]) -
     """The row, and a row for each set of other images that some of its seeds were scored on."""
     parts: dict[tuple[str, ...], list[Cell]] = {}
     for cell in row.done:
-        parts.setdefault(counts[id(cell)].images, []).append(cell)
+        if id(cell) in counts:  # a plan asks for rows without counts
+            parts.setdefault(counts[id(cell)].images, []).append(cell)
     if len(parts) < 2:
         return [row]
     main = usual if usual in parts else next(iter(parts))

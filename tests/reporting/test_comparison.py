@@ -10,6 +10,7 @@ from src.reporting.comparison import compare
 from src.reporting.counts import read_counts
 from src.reporting.output import formats, page
 from src.reporting.output.figures import plots
+from src.reporting.rows import rows_of
 from src.runs.folder import RunFolder
 from src.scoring.metrics import scores_of, trimap_miou
 from tests.reporting.conftest import make_run, table_of
@@ -249,3 +250,8 @@ def test_few_images_for_the_classes_give_no_interval_and_the_reason(tmp_path):
     assert all(np.isnan(row.estimate.low[0]) and np.isfinite(row.estimate.low[1]) for row in table.rows)
     (note,) = [note for note in table.notes if note.startswith("No interval")]
     assert note == "No interval for the mIoU of single rows: 23 images are fewer than 4 for each of 6 classes."
+
+
+def test_rows_are_found_without_counts(runs):
+    rows, said = rows_of(of_folders([runs]), {})
+    assert [(row.network, len(row.done)) for row in rows] == [("dice", 3), ("focal", 3)] and not said
