@@ -68,7 +68,7 @@ def stages(scene: Scene, preset: str, label_floor: float, threads: int) -> Table
     points = flat.shape[1]
     kept = np.flatnonzero(flat.max(1) >= label_floor)
     lanes, result = meanfield._lanes(kept), np.zeros_like(flat)
-    unary, width = meanfield._unary(flat, kept, SMALLEST), len(lanes)
+    unary, width = meanfield.unary_rows(flat, kept, SMALLEST), len(lanes)
     spatial = meanfield.spatial_lattice(*scene.rgb.shape[:2], p.spatial_sigma)
     features = bilateral_features(scene.rgb, "raw", p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
     lattices = spatial, build(features)
@@ -94,7 +94,7 @@ def stages(scene: Scene, preset: str, label_floor: float, threads: int) -> Table
 
     measured = {
         "logarithms, transposition": (
-            best(lambda: meanfield._unary(flat, kept, SMALLEST)),
+            best(lambda: meanfield.unary_rows(flat, kept, SMALLEST)),
             points * (4 * len(kept) + row),
         ),
         "construction, bilateral": (best(lambda: build(features)), points * (5 * 4 + 6 * corner + 4)),

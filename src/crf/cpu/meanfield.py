@@ -93,7 +93,7 @@ def _run(flat: FloatArray, highest: FloatArray, rgb: Image, models: Sequence[Den
         if not len(kept):
             kept = np.array([highest.argmax()])
         if kept.tobytes() not in unaries:
-            unaries[kept.tobytes()] = _unary(flat, kept, SMALLEST)
+            unaries[kept.tobytes()] = unary_rows(flat, kept, SMALLEST)
         key = (model.guidance, p.bilateral_sigma_xy, p.bilateral_sigma_rgb)
         if key not in lattices:
             lattices[key] = build(bilateral_features(rgb, *key))
@@ -112,7 +112,7 @@ def run_two(
 ) -> FloatArray:
     """Mean field of two terms with a weight and symmetric normalisation each, on -U (C, N); gives (C, N)."""
     labels, result = np.arange(len(logarithms)), np.empty(logarithms.shape, np.float32)
-    _iterate(_unary(logarithms, labels, 0.0), labels, lattices, weights, iterations, result)
+    _iterate(unary_rows(logarithms, labels, 0.0), labels, lattices, weights, iterations, result)
     return result
 
 
@@ -123,7 +123,7 @@ def _lanes(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return found
 
 
-def _unary(planes: FloatArray, labels: npt.NDArray[np.int64], smallest: float) -> npt.NDArray[np.void]:
+def unary_rows(planes: FloatArray, labels: npt.NDArray[np.int64], smallest: float) -> npt.NDArray[np.void]:
     """(N,) rows of -U; see `gather`."""
     lanes, flat = _lanes(labels), planes.reshape(-1)
     flat.flags.writeable = False  # for Numba, writable and read-only arrays are different types

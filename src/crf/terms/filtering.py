@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..cpu.lattices.lattice import Topology, blur, clear_band, spread
-from ..cpu.planes import NOTHING
 from ..cpu.vectors.arithmetic import exp, largest, muladd, total
 from ..cpu.vectors.jit import each, entry, inner
 from ..cpu.vectors.simd import element, load, store
@@ -99,21 +98,6 @@ def _softmax_part(part, x, q):
 def softmax(x, q):
     """Rows of probabilities: e^x over its sum."""
     each(PARTS, _softmax_part, (x, q))
-
-
-@entry
-def to_rows(planes, array, numbers):
-    """Fill rows with planes (C, N); `numbers` is another view of the rows. Padding loses against any label."""
-    each(PARTS, _rows_part, (planes, array, numbers))
-
-
-@inner
-def _rows_part(part, planes, array, numbers):
-    points = planes.shape[1]
-    for point in range(part * points // PARTS, (part + 1) * points // PARTS):
-        store(array, point, NOTHING)
-        for label in range(len(planes)):
-            numbers[point, label] = planes[label, point]
 
 
 @inner

@@ -15,7 +15,7 @@ from ..cpu.vectors.jit import alone
 from ..cpu.vectors.simd import rows
 from ..model import FloatArray
 from ..permutohedral import alpha
-from .filtering import Flow, Kernel, add_filtered, softmax, to_planes, to_rows
+from .filtering import Flow, Kernel, add_filtered, softmax, to_planes
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
 USUAL = (2, 5)  # dimensions of the two terms for which the faster loop is compiled: positions, and colours besides
@@ -138,11 +138,10 @@ class _Rows:
     """The rows of all points while a call lasts."""
 
     def __init__(self, logarithms: FloatArray, terms: Sequence[Term]) -> None:
-        self.labels, points = logarithms.shape
+        self.labels = len(logarithms)
         self.width = meanfield.padded(self.labels)
         self.terms = terms
-        self.unary = rows(points, self.width)
-        to_rows(logarithms, self.unary, self._numbers(self.unary))
+        self.unary = meanfield.unary_rows(logarithms, np.arange(self.labels), 0.0)
 
     @cached_property
     def q(self) -> npt.NDArray[np.void]:
