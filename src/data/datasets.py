@@ -86,7 +86,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self.epoch()
         order = torch.randperm(self.size, generator=_generator(self.seed, epoch))
-        batches = order[: self.batches * self.batch_size].reshape(self.batches, self.processes, -1)
+        shape = self.batches, self.processes, self.batch_size // self.processes
+        batches = order[: self.batches * self.batch_size].reshape(shape)
         return iter([(epoch, i) for i in batches[:, self.rank].flatten().tolist()])
 
 

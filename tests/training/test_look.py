@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from src.core.errors import InputError
 from src.data.inspection.batch import SHOWN, draw_batch
 from src.evaluation import build
 from src.reporting.output.figures.curves import draw_curves
@@ -55,6 +56,13 @@ def test_the_crops_are_those_that_training_sees_and_no_random_stream_moves(data,
     for (title, rgb, mask), (image, pixels, labels) in zip(shown, trained, strict=False):
         assert title == image and np.array_equal(rgb, pixels) and np.array_equal(mask, labels)
     assert not np.array_equal(shown[0][1], shown[8][1])
+
+
+def test_fewer_images_than_a_batch_give_no_crops_so_that_training_can_say_so(data, tmp_path):
+    data.batch_size = 9
+    assert draw_batch(data, tmp_path / "batch.webp") == 0 and not (tmp_path / "batch.webp").exists()
+    with pytest.raises(InputError, match=r"use recipe\.batch_size=8 or less"):
+        data.train_dataloader()
 
 
 def losses(folder):

@@ -27,6 +27,7 @@ from src.core.names import CONF
 CHILD = "SEGLAB_JOB"  # set for each process of a sweep; such a process ends when its standard input closes
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")  # of torchrun, Lightning and SLURM
 
+_SWEEP = ("-m", "--multirun")
 _SYSTEM = (  # what the disk and the system refuse
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG),
     *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EMFILE, errno.ENFILE),
@@ -89,6 +90,7 @@ def command(
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
                 _check_locale(sys.argv[1:])
+                sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in _SWEEP)  # argparse wants it outside
                 _check_flags(sys.argv[1:], name)
                 sys.argv[1:] = register(sys.argv[1:])
                 check_words(sys.argv[1:], name)
@@ -182,7 +184,7 @@ def _gathered(words: list[str], name: str, rest: str) -> list[str]:
     groups = [str(group) for one in content.defaults if OmegaConf.is_dict(one) for group in one]
     own = {*content, *groups, "hydra"}
     kept, others = [], []
-    for word in (word for word in words if word not in ("-m", "--multirun")):
+    for word in (word for word in words if word not in _SWEEP):
         key, _, value = word.partition("=")
         if not word.startswith("-") and re.split(r"[.@]", key)[0] not in own:
             others.append(_quoted(word))
