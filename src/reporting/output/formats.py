@@ -74,6 +74,7 @@ HEADINGS = (
     *(*(f"{radius} px" for radius in RADII), "boundary IoU"),
     *(cost.heading for cost in costs.COSTS),
 )
+_MOST_BETTER, _MOST_OPEN = 6, 4  # rows of one verdict whose names a sentence holds
 _FIRST_NEAR = HEADINGS.index(f"{RADII[0]} px")
 NEAR = (*TRIMAPS, "boundary_iou")
 """Scores near boundaries, each a column if it was counted."""
@@ -218,16 +219,21 @@ def latex(table: Comparison) -> str:
 
 
 def summary(table: Comparison) -> list[str]:
-    """The verdicts in words; at most one sentence per verdict."""
+    """The verdicts in words; at most one sentence per verdict. Of many rows, those that differ most are named."""
     if table.baseline is None or not any(row.done for row in table.rows):
         return ["Nothing is scored yet."]
-    sentences = []
+    return [
+        _sentence(table, [row for row in table.rows if row.verdict == mark], words, named=mark not in dict(_OPEN))
+        for mark, words in (("better", "better than"), ("worse", "worse than"), *_OPEN)
+        if any(row.verdict == mark for row in table.rows)
+    ]
+
+
+def _sentence(table: Comparison, rows: list[Row], words: str, *, named: bool) -> str:
+    assert table.baseline is not None
     base = table.label(table.baseline)
-    for mark, words in (("better", "better than"), ("worse", "worse than"), *_OPEN):
-        found = [table.label(row) for row in table.rows if row.verdict == mark]
-        if mark in dict(_OPEN) and len(found) > 4:
-            found = [f"{len(found)} rows"]
-        if found:
-            plural = len(found) > 1 or found[0].endswith(" rows")
-            sentences.append(f"{listed(found)} {'are' if plural else 'is'} {words} {base}.")
-    return sentences
+    if len(rows) <= (_MOST_BETTER if named else _MOST_OPEN):
+        return f"{listed([table.label(row) for row in rows])} {'are' if len(rows) > 1 else 'is'} {words} {base}."
+    largest = sorted(rows, key=lambda row: -abs(float(row.difference.value[0])) if row.difference else 0.0)[:3]
+    most = f", most of all {listed([table.label(row) for row in largest])}" if named else ""
+    return f"{len(rows)} rows are {words} {base}{most}."

@@ -23,7 +23,9 @@ from src.reporting.statistics.ratios import WHOLE
 from src.scoring.metrics import RADII
 
 _MOST_LINES = len(COLOURS)
+_SHORT = 16  # characters of a name that fits beside other words under half a figure
 _MOST_CLASSES = 40  # columns that a page can show
+_LEVEL_NAMES = 8  # names of classes that have room beside each other
 _EPOCHS = 10**7
 FIGURES = ("forest", "classes", "boundaries", "costs", "curves")
 _FINITE = 1e30  # of a value that is drawn
@@ -60,8 +62,8 @@ def forest(table: Comparison) -> Figure | None:
     left.set_yticks(heights, [text(table.label(row)) for row in rows])
     left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_xlabel("mIoU, % (95 % interval)")
-    base = text(table.label(table.baseline)) if table.baseline is not None else "baseline"
-    right.set_xlabel(f"change to {base}, points (paired)")
+    base = text(table.label(table.baseline)) if table.baseline is not None else ""
+    right.set_xlabel(f"change to {base if 0 < len(base) <= _SHORT else 'the baseline'}, points (paired)")
     for axes in (left, right):
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
@@ -95,16 +97,15 @@ def classes(table: Comparison) -> Figure | None:
         seen &= seen.cumsum() <= _MOST_CLASSES
     most = max(1.0, float(np.nanquantile(np.abs(change), 0.98)))
     width = 2.2 + 0.36 * float(seen.sum()) + _beyond(table, rows)
-    figure = Figure(figsize=(width, 1.6 + 0.22 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(max(8.0, width), 1.6 + 0.22 * len(rows)), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(change[:, seen], cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
     for y, x in np.ndindex(values[:, seen].shape):
         value, strong = values[:, seen][y, x], abs(change[:, seen][y, x]) > 0.65 * most
-        shown = "" if np.isnan(value) else f"{value:.0f}"
-        axes.text(x, y, shown, ha="center", va="center", fontsize=7, color="white" if strong else "black")
-    axes.set_xticks(
-        range(seen.sum()), [text(name) for name, kept in zip(names, seen, strict=True) if kept], rotation=60
-    )
+        number = "" if np.isnan(value) else f"{value:.0f}"
+        axes.text(x, y, number, ha="center", va="center", fontsize=7, color="white" if strong else "black")
+    shown = [text(name) for name, kept in zip(names, seen, strict=True) if kept]
+    axes.set_xticks(range(len(shown)), shown, rotation=60 if len(shown) > _LEVEL_NAMES else 0)
     axes.set_yticks(range(len(rows)), [text(table.label(row)) for row in rows])
     if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
         axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)
