@@ -58,15 +58,18 @@ tables-sample: setup
 	$(RUN) -m src.report runs=runs/sample-report2024 title=report2024-sample baseline=none $(INTO) \
 	  question="Do the claims of the 2024 report hold, scored against the ground truth?"
 
-# A part of VOC2012 in its own layout, with logits of another network, and ImageNet weights of EfficientNet-Lite0.
+# A part of VOC2012 in its own layout, with logits of another network, and ImageNet weights of EfficientNet-Lite0 and Lite2.
 SEGLAB_PART ?= ../shared/data/voc2012_part
 SEGLAB_LITE ?= data/weights
 PART := data.root=$(SEGLAB_PART) data.expected=null data.train_list=train_aug
 LITE = backbone=timm backbone.model=tf_efficientnet_lite$(1) backbone.weights=$(2)
-LITE0 := $(call LITE,0,$(SEGLAB_LITE)/lite0.pth) recipe=adam_poly
+LITE0 := $(call LITE,0,$(SEGLAB_LITE)/tf_efficientnet_lite0.pth) recipe=adam_poly
+# A decoder of separable convolutions, small crops and few epochs: trainings that two cores can do.
+SMALL := head=smp head.arch=DeepLabV3Plus head.output_stride=16 recipe=adam_poly recipe.epochs=5 recipe.batch_size=8 \
+  recipe.augment.crop=192 trainer.channels_last=true
 OWN := runs=runs/part panels=0
 KEEP = title=$(1)-part records=experiments/results/$(1) $(INTO)
-PLAIN := runs/part/voc_animals-*-cross_entropy-adam_poly-seed*/config.yaml
+PLAIN := runs/part/voc_animals-*-deeplabv3plus-cross_entropy-adam_poly-seed*/config.yaml
 tables-part: setup
 	$(RUN) -m src.evaluate logits=$(SEGLAB_PART)/logits_deeplabv3_mnv2 data=voc2012 $(PART) variants=report2024 \
 	  output=runs/part/deeplabv3_mnv2-report2024 panels=0 $(ARGS)
@@ -87,6 +90,11 @@ tables-part: setup
 	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc2012-*-seed1-*)" $(call KEEP,voc21)
 	$(RUN) -m src.report "runs=$$( (grep -L 'weights: none' $(PLAIN); grep -l 'weights: none' $(PLAIN)) | xargs -n 1 dirname | paste -sd, -)" \
 	  $(call KEEP,backbones) question="What do ImageNet weights bring?" names="[Lite0 with ImageNet weights, Lite0 from random weights]"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[smp]'
+	$(RUN) -m src.train -m backbone.model=tf_efficientnet_lite0,tf_efficientnet_lite2 seed=1,2,3 data=voc_animals $(PART) backbone=timm \
+	  'backbone.weights=$(SEGLAB_LITE)/$${backbone.model}.pth' $(SMALL) variants=none $(OWN) jobs=2 $(ARGS)
+	$(RUN) -m src.report "runs=$$(ls -d runs/part/voc_animals-tf_efficientnet_lite?-smp-*/ | paste -sd, -)" $(call KEEP,encoders) \
+	  question="Does a larger encoder help, in trainings that two cores can do?" names="[Lite0, Lite2]"
 
 test: setup ## all tests, linters and type checks
 	@$(MAKE) --no-print-directory -j2 lint test-only

@@ -112,6 +112,9 @@ def test_a_share_is_a_part_of_the_training_list(tmp_path):
     train, val = splits.ids("train"), splits.ids("val")
     assert sorted(train + val) == sorted(names[:30]) and train and val
     assert val == [name for name in names[:30] if place(name) < 0.5]
+    (tmp_path / "lists/train.txt").write_text("\n".join(train))  # what this draw has left can be drawn from again
+    again = splits_of(data(tmp_path, val="50 %", train_list="lists/train.txt"), tmp_path, {})
+    assert again.ids("train") and again.ids("val") and sorted(again.ids("train") + again.ids("val")) == sorted(train)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from src.core.errors import InputError
 from src.data.files.folder import ImageFolder, some
 from src.data.files.patterns import BETWEEN
 
+_SURPRISING = 4.6  # expected images of a share; by chance, none is found in fewer than 1 % of draws (Poisson)
 SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 
 
@@ -122,7 +123,7 @@ class Splits:
         pairs = lists["train"] if self.val.share and "train" in lists else self.folder.pairs()
         train = _chosen(pairs, self.train.patterns, "train") if self.train.patterns else pairs
         if self.val.share:
-            val = [image for image in train if place(self._group_of(image)) < self.val.share]
+            val = self._drawn(train)
         else:
             val = lists.get("val") or _chosen(pairs, self.val.patterns, "val")
         if "train" in lists and not self.val.share:
@@ -137,6 +138,13 @@ class Splits:
                     f"data.val={self.val}: of {len(pairs)} images{groups} {split} gets none; give other ids or a share."
                 )
         return {"train": train, "val": val}
+
+    def _drawn(self, images: Sequence[str]) -> list[str]:
+        """A share of the images. If a draw has left just these, its hash finds none; then another hash draws."""
+        groups = [self._group_of(image) for image in images]
+        left = self.val.share * len({*groups}) >= _SURPRISING and all(place(one) >= self.val.share for one in groups)
+        word = "again " if left else ""
+        return [image for image, one in zip(images, groups, strict=True) if place(word + one) < self.val.share]
 
     def _group_of(self, image: str) -> str:
         return image if self.group is None else group_of(self.group, image)
