@@ -8,6 +8,7 @@ from rich.console import Console
 from src.core.command.entry import command, is_main, typed_overrides
 from src.reporting.run_table import show
 from src.runs.checks.commands import check_evaluate, prepare
+from src.runs.checks.variants import check_kept
 from src.runs.folder import RunFolder
 
 
@@ -19,6 +20,8 @@ def main(config: DictConfig) -> float:
     from src.evaluation.scoring.score import kept_logits, score
 
     found, settled, machine, data = source.prepare(config, typed_overrides())
+    if config.keep_logits is not None:
+        check_kept(settled.variants)
     folder = source.output_folder(config, settled, found, data)
     warning = source.trained_on(settled, found, data)
     console.print(f"scoring     {found.name}, {data.val_summary()} of {settled.data.name}{warning}", soft_wrap=True)

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from src.core.command.entry import command, typed_overrides
 from src.core.errors import InputError, printable
+from src.data.config import classes_of
 from src.runs.checks.commands import check_page, prepare
 
 
@@ -33,7 +34,7 @@ def main(config: DictConfig) -> None:
             console.print(printable(f"examples    none: {error}"), soft_wrap=True)
         backgrounds = [network.predictor.classes.background for network in networks]
         serve(
-            Answers(networks, first.predictor.classes),
+            Answers(networks, classes_of(first.settled.data)),
             Controls([network.crf for network in networks], backgrounds),
             examples,
             port=config.port,

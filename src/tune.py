@@ -23,26 +23,28 @@ def main(config: DictConfig) -> float:
     ids = search.choose_images(config, data)
     identity = search.identity(config, settled, found, ids, data)
     folder = RunFolder(search.folder(config, settled, found, identity))
-    folder.create()
-    console.print(f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {found.name}", soft_wrap=True)
+    with folder.attempt(first=True):
+        console.print(
+            f"tuning on   {len(ids)} {config.split} images of {settled.data.name}, {found.name}", soft_wrap=True
+        )
 
-    kept = found.path
-    if found.checkpoint is not None:
-        kept = folder.path / "logits"
-        task = build.scoring_task(found.stored or settled, machine)
-        with scoring_trainer(machine, folder.path) as trainer:
-            logits.keep(kept, ids, found.checkpoint, task, data, trainer, console)
-    engine = build.engine(settled, machine)
-    try:
-        tried = search.Search(config, settled, search.Images(ids, Path(kept), data), engine)
-        study = search.open_study(folder.path, identity, config.seed)
-        tried.run(study, console)
-    finally:
-        engine.close(cancel=True)
-    path = folder.path / f"{config.name}.yaml"
-    preset.write_preset(path, study, tried, found.name)
-    preset.show(study, tried, path, console)
-    return float(study.best_value)
+        kept = found.path
+        if found.checkpoint is not None:
+            kept = folder.path / "logits"
+            task = build.scoring_task(found.stored or settled, machine)
+            with scoring_trainer(machine, folder.path) as trainer:
+                logits.keep(kept, ids, found.checkpoint, task, data, trainer, console)
+        engine = build.engine(settled, machine)
+        try:
+            tried = search.Search(config, settled, search.Images(ids, Path(kept), data), engine)
+            study = search.open_study(folder.path, identity, config.seed)
+            tried.run(study, console)
+        finally:
+            engine.close(cancel=True)
+        path = folder.path / f"{config.name}.yaml"
+        preset.write_preset(path, study, tried, found.name)
+        preset.show(study, tried, path, console)
+        return float(study.best_value)
 
 
 if __name__ == "__main__":

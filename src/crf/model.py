@@ -151,9 +151,10 @@ def check_shapes(shape: tuple[int, ...], rgb: Image) -> None:
 
 
 def check_range(low: float, high: float) -> None:
-    """Raise ValueError unless `low` and `high` can be the smallest and the largest of probabilities."""
+    """Raise CRFError unless `low` and `high` can be the smallest and the largest of probabilities."""
     if not (low >= 0 and high <= 1 + 1e-4):  # false for NaN, too
-        raise ValueError(f"probs must be finite and in [0, 1]; got {low} to {high}; take the softmax of logits first.")
+        hint = "" if low != low else "; take the softmax of logits first"
+        raise CRFError(f"probs must be finite and in [0, 1]; got {low} to {high}{hint}.")
 
 
 def check_input(probs: FloatArray, rgb: Image) -> None:

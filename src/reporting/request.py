@@ -130,7 +130,7 @@ def of_sweep(
     """The question about the cells of a sweep, which `words` make; title and text are the table's own unless given."""
     content = next((cell.content for cell in cells if cell.content), {})
     chosen = dict(word.partition("=")[::2] for word in words).get("table")
-    table = read_table(chosen) if chosen else {}
+    table = read_table(chosen) if chosen and chosen != "null" else {}
     name = title or _as_name(f"{table.get('name', 'sweep')}-{content.get('data.name', 'data')}")
     swept = dict.fromkeys(word.partition("=")[0] for cell in cells for word in cell.label.split())
     keys = ", ".join(key for key in swept if key != "seed") or "seeds"

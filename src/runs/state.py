@@ -40,8 +40,10 @@ def state(config: DictConfig, folder: RunFolder) -> State:
     """The state of this config's folder; `trained` is a finished run that was scored with other variants.
 
     Raises:
-        InputError: the folder holds a run, finished or not, of another config.
+        InputError: the folder holds a run, finished or not, of another config; or the run goes on from another run's
+            checkpoint, and has no name of its own.
     """
+    _refuse_unnamed(config, folder)
     stored = _stored(folder)
     if stored is None:
         _refuse_remains(folder)
@@ -57,6 +59,15 @@ def state(config: DictConfig, folder: RunFolder) -> State:
         return "unfinished" if folder.last.exists() else "new"
     _refuse_changed_data(config, folder)
     return "done" if scored_folder(config, folder).results.exists() else "trained"
+
+
+def _refuse_unnamed(config: DictConfig, folder: RunFolder) -> None:
+    """Raise InputError if the folder is that of a training from the start, which a table may take the run for."""
+    resume = config.get("resume")
+    if resume in (None, "auto", "last") or config.name is not None:
+        return
+    if Path(resume).is_file() and Path(resume).parent.resolve() != folder.path.resolve():
+        raise InputError(f"resume={resume}: what goes on from another run is a run of its own; name it with name=NAME.")
 
 
 def _refuse_remains(folder: RunFolder) -> None:

@@ -24,6 +24,7 @@ from src.evaluation.machine.trainer import running_trainer
 from src.models.checkpoint.content import load_checkpoint
 from src.models.checkpoint.writing import size_of
 from src.reporting.output.figures.curves import draw_curves
+from src.runs.config_hash import training_identity
 from src.runs.folder import RunFolder
 from src.training.callbacks.averaging import AverageWeights
 from src.training.callbacks.checkpoints import BestEpoch, LastEpoch
@@ -34,6 +35,7 @@ from src.training.callbacks.stopping import FinalValidation, Patience, TimeLimit
 from src.training.callbacks.storage import SharedFolder
 from src.training.callbacks.timing import EpochTimes
 from src.training.memory import memory_for
+from src.training.resume import of_run
 from src.training.task import SegmentationTask, mode_of
 
 
@@ -90,9 +92,10 @@ def fit(
 
     Returns:
         How it ended. `monitor`: key, value and epoch of the best, counted from 0; the epoch is None if the network is
-        scored without training. `training`: steps made, steps planned, what stopped it early, or None; and, if it was
-        trained, the seconds that all its epochs took, those of this attempt with its checkpoints (`fitting`), and the
-        largest memory of a process, see `largest_memory`.
+        scored without training; `adopted` is the identity of the best epoch's run, if it is the one resumed from.
+        `training`: steps made, steps planned, what stopped it early, or None; and, if it was trained, the seconds that
+        all its epochs took, those of this attempt with its checkpoints (`fitting`), and the largest memory of a
+        process, see `largest_memory`.
     """
     recipe = config.recipe
     if recipe.epochs > 0:
@@ -112,7 +115,7 @@ def fit(
             "memory": largest_memory(trainer.strategy.root_device),
         }
         give_back_freed_memory()
-        ended = {"monitor": _best(trainer, config, folder), "training": {**_length(trainer, config), **spent}}
+        ended = {"monitor": _best(trainer, config, folder), "training": {**_length(trainer, config, task), **spent}}
     else:
         trainer.validate(task, data, verbose=False)
         trainer.save_checkpoint(folder.best)
@@ -143,7 +146,10 @@ def _best(trainer: pl.Trainer, config: DictConfig, folder: RunFolder) -> dict[st
         raise InputError(
             f"{folder.path}: {checkpoints.monitor} is {value}: training diverged; try a smaller learning rate."
         )
-    return {"key": checkpoints.monitor, "value": value, "epoch": load_checkpoint(folder.best)["epoch"]}
+    content = load_checkpoint(folder.best)
+    best = {"key": checkpoints.monitor, "value": value, "epoch": content["epoch"]}
+    run = of_run(content["seglab"], folder.best)
+    return best if run == training_identity(config) else {**best, "adopted": run}
 
 
 def _seconds(trainer: pl.Trainer) -> float:
@@ -152,9 +158,10 @@ def _seconds(trainer: pl.Trainer) -> float:
     return round(found.total, 1)
 
 
-def _length(trainer: pl.Trainer, config: DictConfig) -> dict[str, Any]:
+def _length(trainer: pl.Trainer, config: DictConfig, task: SegmentationTask) -> dict[str, Any]:
     """How many steps were made, and what stopped the training."""
-    steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches) * config.recipe.epochs
+    each = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    steps = task.planned_steps or each * config.recipe.epochs
     stopped = None
     if trainer.global_step < steps:
         early = any(isinstance(one, Patience) and one.stopped_epoch > 0 for one in trainer.callbacks)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Resuming from a checkpoint: whether it fits the config, and the best epoch before it."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def go_on(
     path, content, said = _read(wanted, folder) if is_own else (wanted, load_checkpoint(wanted, training=True), "")
     stored = _check_resume(path, content, config, task)
     if is_own:
-        _refuse_changed(content["seglab"], path, task)
+        _refuse_changed(content["seglab"], path, task, ["train", "val"])
         if main:
             _complete_row(content, folder)
     elif content["epoch"] + 1 >= config.recipe.epochs:
@@ -75,20 +75,25 @@ def checked(
     """How the training in a folder has ended, as given; None if it has not.
 
     Raises:
-        InputError: `best.ckpt` is not of this run, or the data has changed since.
+        InputError: `best.ckpt` is not of this run or of the one that it went on from, or the data has changed since.
     """
     if ended is not None:
         content = load_checkpoint(folder.best)["seglab"]
-        stored = checked_config(content["config"], folder.best, training=True)
-        if training_identity(stored) != training_identity(config):
+        adopted, own = ended["monitor"].get("adopted"), training_identity(config)
+        if of_run(content, folder.best) != (adopted or own):
             raise InputError(f"{folder.best}: is of another run; overwrite=true trains again.")
-        _refuse_changed(content, folder.best, task)
+        _refuse_changed(content, folder.best, task, ["val"] if adopted else ["train", "val"])
     return ended
 
 
-def _refuse_changed(seglab: dict[str, Any], path: Path, task: SegmentationTask) -> None:
-    before = seglab["fingerprint"]
-    if changed := [name for name, found in task.provenance["fingerprint"].items() if before.get(name) != found]:
+def of_run(seglab: Mapping[str, Any], path: Path) -> str:
+    """The identity of the training that has written a checkpoint."""
+    return training_identity(checked_config(seglab["config"], path, training=True))
+
+
+def _refuse_changed(seglab: dict[str, Any], path: Path, task: SegmentationTask, splits: Sequence[str]) -> None:
+    before, found = seglab["fingerprint"], task.provenance["fingerprint"]
+    if changed := [name for name in splits if before.get(name) != found.get(name)]:
         raise InputError(changed_data(path, changed))
 
 
@@ -166,6 +171,14 @@ def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task:
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
         _check_state(content, [one for group in task.parameter_groups() for one in group], path)
+    if [len(group["params"]) for group in content["optimizer_states"][0]["param_groups"]] != [
+        len(group) for group in task.parameter_groups()
+    ]:
+        weights = stored.backbone.weights
+        raise InputError(
+            f"resume={path}: was trained with backbone.weights={'none' if weights is None else weights}; other layers "
+            "are new here, and new layers have a rate of their own: give the same backbone.weights."
+        )
     check_weights(content["state_dict"], task.state_dict(), path)
     _check_progress(content, stored, path)
     return stored

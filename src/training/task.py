@@ -76,10 +76,13 @@ class SegmentationTask(ScoringTask):
         self.seed = seed
         self.provenance = dict(provenance)
         self.recipe_before: Any = None  # of a resumed checkpoint, if the config has another one
+        self.planned_steps = 0  # of all epochs; those before a resume may have had another number of steps
         self.val_confusion = ConfusionMatrix(len(classes))
 
     def on_train_start(self) -> None:
-        """Use the config's rates and schedule if a resumed checkpoint has others."""
+        """Use the config's rates and schedule if a resumed checkpoint has others; count the steps to make."""
+        each = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        self.planned_steps = self.global_step + ((self.trainer.max_epochs or 0) - self.current_epoch) * each
         if self.recipe_before is not None:
             follow_recipe(self, self.recipe_before)
 

@@ -46,6 +46,7 @@ from tests.conftest import ROOT, run, warm_run
         ("evaluate", "run=nowhere", r"run=nowhere: does not exist"),
         ("train", "table=losess", r"table=losess: not one of .* Did you mean losses\?"),
         ("train", "-m seed=1,2 recipe.epoch=3", r"no 'epoch' in recipe"),
+        ("train", "-m table=losses,backbones", r"table=losses,backbones: one table at a time"),
         ("train", "seed=1,2 -m recipe.epoch=3", r"no 'epoch' in recipe"),
         ("train", "-m seed=1,2 jobs=0", r"jobs=0: must be a whole number"),
         ("report", "", r"nothing to report on: give table=NAME"),

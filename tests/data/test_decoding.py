@@ -54,6 +54,14 @@ def png(width, height, depth=8, kind=0, rows=b""):
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
+def next_page(tiff, header):
+    """A TIFF file whose second page has this header."""
+    (first,) = struct.unpack_from("<I", tiff, 4)
+    (entries,) = struct.unpack_from("<H", tiff, first)
+    place = first + 2 + 12 * entries
+    return tiff[:place] + struct.pack("<I", len(tiff)) + tiff[place + 4 :] + header
+
+
 @pytest.mark.parametrize("tolerant", [False, True])
 @pytest.mark.parametrize(
     ("content", "says"),
@@ -70,6 +78,7 @@ def png(width, height, depth=8, kind=0, rows=b""):
         (b"\0" * 99, "empty or not an image"),
         (encoded(Image.fromarray(np.arange(0, 9000, 9, dtype=np.uint16).reshape(40, 25)), "PNG"), "more than 8 bits"),
         (encoded(Image.new("F", (4, 4)), "TIFF"), "more than 8 bits"),
+        (next_page(encoded(Image.new("L", (4, 4)), "TIFF"), b"\0\0\0\0\0\0"), "damaged or cut off"),
         (png(0, 5), "0 x 5 px, so it has no pixels"),
         (png(10**5, 10**5), "100000 x 100000 px, more than 89 million"),
         (encoded(Image.new("1", (16, 16)), "BMP").replace(struct.pack("<ii", 16, 16), b"\xf0\xff\0\0" * 2), "million"),

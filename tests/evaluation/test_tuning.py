@@ -1,6 +1,7 @@
 """The search of CRF parameters, on a tiny generated data set."""
 
 import json
+import math
 import re
 import signal
 import sqlite3
@@ -8,10 +9,13 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from filelock import FileLock
 
+from src.core.errors import InputError
 from tests.conftest import TINY, environment
 from tests.conftest import warm_run as run
 
@@ -94,6 +98,20 @@ def test_another_question_is_refused_in_the_same_folder(tuned):
     cwd, _ = tuned
     done = run("tune", "run=runs/net", *SEARCH, "guidance=normalized_uint8", "output=tuned", cwd=cwd, status=1)
     assert "holds a search of another question" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_two_searches_do_not_work_in_one_folder(tuned):
+    cwd, _ = tuned
+    with FileLock(cwd / "tuned" / ".lock"):
+        done = run("tune", "run=runs/net", *SEARCH, "output=tuned", cwd=cwd, status=1)
+    assert "tuned: another process is at work" in done.stderr
+
+
+def test_images_without_a_label_end_a_search():
+    search = pytest.importorskip("src.evaluation.tuning.search")
+    empty = SimpleNamespace(_miou=lambda _: {"none": math.nan}, images=range(3))
+    with pytest.raises(InputError, match="none of the 3 images of the search has a labelled pixel"):
+        search.Search.run(empty, SimpleNamespace(user_attrs={}), None)
 
 
 @pytest.mark.slow

@@ -255,3 +255,5 @@ def test_few_images_for_the_classes_give_no_interval_and_the_reason(tmp_path):
 def test_rows_are_found_without_counts(runs):
     rows, said = rows_of(of_folders([runs]), {})
     assert [(row.network, len(row.done)) for row in rows] == [("dice", 3), ("focal", 3)] and not said
+    twice, _ = rows_of([*of_folders([runs]), *of_folders([runs])], {})
+    assert [(row.network, len(row.done)) for row in twice] == [("dice", 3), ("focal", 3)]

@@ -72,6 +72,14 @@ def test_numbers_are_those_of_each_image_and_only_what_is_drawn_has_a_picture(tm
     assert "no panels of 1 of the 3 worst images" in found.said[1]
 
 
+def test_a_baseline_that_is_not_done_takes_no_page_away(tmp_path):
+    for name in ("dice", "focal"):
+        make_run(tmp_path / name, loss=name)
+    (tmp_path / "dice" / "results.json").unlink()
+    data = data_of(browser(table_of(tmp_path, baseline="dice"), 3, tmp_path / "report").files)
+    assert data["rows"] == ["focal"] and data["baseline"] == 0
+
+
 def test_a_column_holds_the_pixels_of_its_variant(tmp_path):
     folder = make_run(tmp_path / "a", variants=VARIANTS)
     table = table_of(folder.path)

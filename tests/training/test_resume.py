@@ -168,6 +168,24 @@ def test_a_resume_that_leaves_nothing_to_train_is_refused(whole):
         assert says in run("train", *words, cwd=whole, status=1).stderr
 
 
+def test_a_resume_says_what_it_cannot_go_on_with(whole):
+    words = [*SHORT, "recipe.epochs=4", "resume=runs/whole/last.ckpt"]
+    assert "a run of its own; name it with name=NAME" in run("train", *words, cwd=whole, status=1).stderr
+    content = torch.load(whole / "runs" / "whole" / "last.ckpt", weights_only=True)
+    (group,) = content["optimizer_states"][0]["param_groups"]
+    content["optimizer_states"][0]["param_groups"] = [{**group, "params": part} for part in ([0], group["params"][1:])]
+    torch.save(content, whole / "other.ckpt")
+    done = run("train", *words[:-1], "resume=other.ckpt", "name=groups", cwd=whole, status=1)
+    assert "was trained with backbone.weights=none; other layers are new here" in done.stderr
+
+
+def test_steps_before_a_resume_are_counted_as_they_were(whole):
+    words = [*SHORT, "recipe.epochs=4", "recipe.batch_size=2", "resume=runs/whole/last.ckpt", "name=smaller"]
+    run("train", *words, cwd=whole)
+    length = RunFolder(whole / "runs" / "smaller").read_ending()["training"]
+    assert (length["steps"], length["of"], length["stopped"]) == (3 * 2 + 4, 10, None)
+
+
 def test_another_monitor_begins_its_own_count(whole):
     words = [*SHORT, "recipe.epochs=4", "recipe.monitor=val/loss", "resume=runs/whole/last.ckpt", "name=monitor"]
     run("train", *words, cwd=whole)

@@ -37,6 +37,8 @@ def check_words(words: Sequence[str], name: str) -> None:
         if found is None or found[1] not in GROUPS:
             continue
         group, valid = found[1], choices(found[1])
+        if group == "table" and len(_values(word)) > 1:
+            raise InputError(f"{shown(word)}: one table at a time; a call for each makes several.")
         for value in _values(word):
             if (isinstance(value, str) and (value in valid or is_registered(value))) or (
                 value is None and group == "table"

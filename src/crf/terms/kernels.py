@@ -63,7 +63,7 @@ class Gaussian(_Pairwise):
 
     def key(self) -> Hashable:
         """Terms with equal keys share a lattice."""
-        return ("Gaussian", self.sigma)
+        return ("Gaussian", _hashable(self.sigma))
 
     def features(self, shape: tuple[int, ...], image: npt.NDArray[Any] | None) -> FloatArray:
         """(d, N) float32, in units of the standard deviations."""
@@ -84,7 +84,7 @@ class Bilateral(_Pairwise):
 
     def key(self) -> Hashable:
         """Terms with equal keys share a lattice."""
-        return ("Bilateral", self.sigma, self.sigma_color)
+        return ("Bilateral", _hashable(self.sigma), _hashable(self.sigma_color))
 
     def features(self, shape: tuple[int, ...], image: npt.NDArray[Any] | None) -> FloatArray:
         """(d, N) float32, in units of the standard deviations."""
@@ -111,7 +111,7 @@ class Features(_Pairwise):
 
     def key(self) -> Hashable:
         """Terms with equal keys share a lattice."""
-        return ("Features", id(self.values), self.sigma)
+        return ("Features", id(self.values), _hashable(self.sigma))
 
     def features(self, shape: tuple[int, ...], image: npt.NDArray[Any] | None) -> FloatArray:
         """(d, N) float32, in units of the standard deviations."""
@@ -133,6 +133,11 @@ def as_numpy(array: Any) -> npt.NDArray[Any]:
 
 def _positions(shape: tuple[int, ...], sigma: float | tuple[float, ...]) -> FloatArray:
     return grid(shape, _sigmas(sigma, len(shape), "sigma")[::-1])
+
+
+def _hashable(sigma: Any) -> Hashable:
+    """One number, or several in whatever holds them: a tuple, a list, an array."""
+    return tuple(np.ravel(as_numpy(sigma)).tolist())
 
 
 def _sigmas(sigma: float | tuple[float, ...], count: int, name: str) -> tuple[float, ...]:

@@ -83,6 +83,7 @@ def test_terms_that_are_the_same_give_the_same():
         Bilateral((30, 40), (10, 20, 30), weight=4),
         Features(np.dstack([x / 40, y / 30, rgb / np.float32([10, 20, 30])]), weight=4),
         Features(np.dstack([x, y, rgb]).reshape(-1, 5), (40, 30, 10, 20, 30), weight=4),
+        Bilateral([30, 40], np.array([10.0, 20, 30]), weight=4),
     ]
     first, *others = run([DenseCRF([term]) for term in terms], probs, rgb)
     for other in others:

@@ -21,7 +21,7 @@ LARGEST = 2**30 // 12  # px of an image, 89 million, as in Pillow
 BYTES = 2**30  # of a file
 PNG = b"\x89PNG\r\n\x1a\n"
 _BROKEN = "unreadable or cut off"
-_WIDE = ("I", "F")  # Pillow's modes of more than 8 bits; "I;16" and the like begin with the same letter
+WIDE = ("I", "F")  # Pillow's modes of more than 8 bits; "I;16" and the like begin with the same letter
 
 
 class FileInputError(InputError):
@@ -144,7 +144,11 @@ def decoded(image: Image.Image, data: bytes, path: Path, *, mode: str | None = N
 
 def check_one_page(image: Image.Image, path: Path) -> None:
     """Raise InputError for a file of several images; a JPEG of a phone may hold more than one view of the same."""
-    if image.format != "MPO" and (pages := getattr(image, "n_frames", 1)) > 1:
+    try:
+        pages = getattr(image, "n_frames", 1)  # of a TIFF, this reads the headers of all pages
+    except Exception as error:  # on damaged ones, Pillow may raise anything
+        raise _damaged(path, error) from error
+    if image.format != "MPO" and pages > 1:
         raise FileInputError(
             f"{path} has {pages} pages, but a file holds one image; save each page", kind="of many pages"
         )
@@ -156,7 +160,7 @@ def bits(image: Image.Image, data: bytes) -> int:
         return data[24]
     stored = image.tag_v2.get(258, 8) if image.format == "TIFF" else 8  # type: ignore[attr-defined]
     deepest = max(stored) if isinstance(stored, tuple) else int(stored)
-    return max(deepest, 16 if image.mode.startswith(_WIDE) else 8)
+    return max(deepest, 16 if image.mode.startswith(WIDE) else 8)
 
 
 def _read_wide(data: bytes, path: Path, white: int | None, key: str) -> Pixels:

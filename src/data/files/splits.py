@@ -122,10 +122,7 @@ class Splits:
         """
         pairs = lists["train"] if self.val.share and "train" in lists else self.folder.pairs()
         train = _chosen(pairs, self.train.patterns, "train") if self.train.patterns else pairs
-        if self.val.share:
-            val = self._drawn(train)
-        else:
-            val = lists.get("val") or _chosen(pairs, self.val.patterns, "val")
+        val = self._drawn(train) if self.val.share else lists.get("val") or _chosen(pairs, self.val.patterns, "val")
         if "train" in lists and not self.val.share:
             train = lists["train"]
         elif not self.train.patterns or self.val.share:

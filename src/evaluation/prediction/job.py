@@ -177,7 +177,9 @@ def predict(
             count = left - len(job.unread)
             console.print(f"predicted   {count} images in {seconds:.1f} s: {count / seconds:.3g} images/s")
     if videos and first:
-        job.unread += _label_videos(videos, predictor, folder, console)
+        if config.probabilities:
+            console.print("note        probabilities=true writes those of images, not of videos")
+        job.unread += _label_videos(videos, predictor, folder, config.window, console)
         folder.write_table(names)
     _tell(job, console)
     console.print(printable(f"written     {folder.table}; labels/, overlays/ beside it"), soft_wrap=True)
@@ -200,7 +202,7 @@ def _missing(
 
 
 def _label_videos(
-    videos: Sequence[Photo], predictor: Predictor, folder: PredictionFolder, console: Console
+    videos: Sequence[Photo], predictor: Predictor, folder: PredictionFolder, window: int | str | None, console: Console
 ) -> list[tuple[str, str]]:
     """Label videos one after the other; returns those that cannot be read, and why."""
     predictor.task.to(predictor.machine.device)
@@ -208,7 +210,7 @@ def _label_videos(
     for photo in videos:
         started = time.perf_counter()
         try:
-            entry = label_video(Photo(photo.name, photo.path), predictor, folder)
+            entry = label_video(Photo(photo.name, photo.path), predictor, folder, window)
         except InputError as error:
             unread.append((str(photo.path), str(error)))
             continue

@@ -20,7 +20,7 @@ from src.core.compose import composing, register
 from src.core.errors import InputError
 from src.core.files.whole import replacing
 from src.data.classes import Classes, Labels, Pixels, label_type
-from src.data.files.decoding import LARGEST
+from src.data.files.decoding import LARGEST, WIDE
 from src.data.files.photos import read_photo
 from src.evaluation import build, source
 from src.evaluation.prediction.pictures import as_png, label_picture, overlay_picture
@@ -154,6 +154,10 @@ def pixels_of(image: Picture, *, white: int | None = None) -> Pixels:
     if isinstance(image, str | Path):
         return read_photo(Path(image).expanduser(), white=white)[0]
     if isinstance(image, Image.Image):
+        if image.mode.startswith(WIDE):  # Pillow would clip its values at 255
+            raise InputError(
+                f"an image of PIL in mode {image.mode} has more than 8 bits; give its path, with white=NUMBER."
+            )
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     if isinstance(image, Tensor):
         array = image.detach().cpu().numpy()

@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from src.core.errors import InputError
 from src.core.values import as_dict, shown
 from src.evaluation.source import Source
+from src.runs import hub
 
 DEFAULT = "none"  # the network alone
+PREDICTIONS = "predictions"  # folder inside a run's folder
 
 
 def only_variant(settled: DictConfig, wanted: str | None) -> str:
@@ -55,8 +57,8 @@ class Question:
         if config.output is not None:
             return Path(config.output)
         name = self._name(config.images)
-        if config.run is not None:
-            return Path(config.run) / "predictions" / name
+        if config.run is not None and not hub.is_address(config.run):  # what was fetched lies in a cache
+            return Path(config.run) / PREDICTIONS / name
         return Path(config.runs) / f"predict-{Path(self.source).stem}-{name}"
 
     def _name(self, images: str | Sequence[str]) -> str:
@@ -66,6 +68,11 @@ class Question:
         content = json.dumps([self.asked, places], sort_keys=True)
         stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(places[0]).stem)[:40] or "images"
         return f"{stem}-{self.variant[:40]}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def answers_in(folder: Path) -> Path:
+    """The folder whose files are no photos: that of the answers, with the earlier ones of the same run."""
+    return folder.parent if folder.parent.name == PREDICTIONS else folder
 
 
 def question_of(config: DictConfig, settled: DictConfig, source: Source, variant: str) -> Question:

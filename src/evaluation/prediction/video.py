@@ -11,11 +11,12 @@ from rich.progress import Progress
 
 from src.core.errors import InputError
 from src.core.files.whole import replacing
-from src.data.classes import Pixels
+from src.data.classes import Labels, Pixels, label_type
 from src.data.files.photos import VIDEOS
 from src.evaluation.prediction.folder import Entry, PredictionFolder
 from src.evaluation.prediction.pictures import frame_picture
 from src.evaluation.prediction.predictor import Predictor
+from src.evaluation.prediction.windows import in_windows, window_for
 from src.evaluation.prediction.writer import Photo, entry_of
 from src.evaluation.scoring.results import as_labels
 
@@ -27,13 +28,14 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder) -> Entry:
+def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder, window: int | str | None) -> Entry:
     """Write the overlays of a video's frames, and count the pixels of all.
 
     Args:
         photo: the video's file and name.
         predictor: has one variant; its network is on the device already.
         folder: for the video.
+        window: for large frames, see `window_for`.
 
     Raises:
         InputError: OpenCV cannot read the file, or cannot write videos.
@@ -52,13 +54,13 @@ def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder) ->
         try:
             for rgb in bar.track(_frames(video), total=count or None, description=photo.path.name):
                 shape = (rgb.shape[0], rgb.shape[1])
-                found = predictor(rgb)[variant]
-                labels = as_labels(found.labels, classes)
+                labels, summaries = _labelled(predictor, rgb, variant, window)
                 picture = frame_picture(rgb, labels, classes)
                 writer = writer or _writer(named, rate, (picture.shape[0], picture.shape[1]))
                 writer.write(np.ascontiguousarray(picture[..., ::-1]))
-                for total, part in zip((pixels, sums), found.summary(), strict=True):
-                    total += part
+                for found in summaries:
+                    for total, part in zip((pixels, sums), found, strict=True):
+                        total += part
                 frames += 1
         finally:
             video.release()
@@ -71,6 +73,22 @@ def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder) ->
     photo.rgb = np.empty((shape[0], shape[1], 0), np.uint8)
     photo.notes.append(f"{frames} frames; pixels and share are those of all frames together")
     return entry_of(photo, pixels, sums, classes, time.perf_counter() - photo.started, frames=frames)
+
+
+def _labelled(
+    predictor: Predictor, rgb: Pixels, variant: str, window: int | str | None
+) -> tuple[Labels, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """The labels (H, W) of a frame, and the summaries of its parts."""
+    side = window_for(predictor, (rgb.shape[0], rgb.shape[1]), window)
+    if side is None:
+        found = predictor(rgb)[variant]
+        return as_labels(found.labels, predictor.classes), [found.summary()]
+    labels = np.empty(rgb.shape[:2], label_type(len(predictor.classes)))
+    summaries = []
+    for stripe in in_windows(predictor, rgb, variant, side):
+        labels[stripe.place] = as_labels(stripe.prediction.labels, predictor.classes)
+        summaries.append(stripe.prediction.summary())
+    return labels, summaries
 
 
 def _opened(path: Path) -> "cv2.VideoCapture":

@@ -6,6 +6,7 @@ freely, the others have the same standard deviations, and all settings of a roun
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +148,10 @@ class Search:
         """Run rounds until the study has its number of trials."""
         if "none" not in study.user_attrs:
             none = self._miou(lambda probs, rgb: {"none": most_probable(probs)})
+            if math.isnan(none["none"]):
+                raise InputError(
+                    f"none of the {len(self.images)} images of the search has a labelled pixel: give more images=."
+                )
             study.set_user_attr("none", none["none"])
         if not any(trial.params == self.start for trial in complete(study)):
             study.enqueue_trial(self.start)

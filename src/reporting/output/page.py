@@ -126,11 +126,13 @@ def _of_row(table: Comparison, cell: Cell, variant: str) -> list[Picture]:
     found: list[Picture] = []
     if cell.scored is None:
         return found
-    for end, (image, score) in _extremes(table.counts[id(cell)], variant).items():
+    counts = table.counts[id(cell)]
+    is_change = variant != "none" and "none" in counts.margins
+    for end, (image, score) in _extremes(counts, variant).items():
         path = cell.scored.panels / "extremes" / f"{variant}-{end}.webp"
         if path.exists():
             change = f"change to the network alone {100 * score:+.1f} points"
-            value = f"mIoU of this image {100 * score:.1f} %" if variant == "none" else change
+            value = change if is_change else f"mIoU of this image {100 * score:.1f} %"
             found.append(Picture(f"{end}: {image}, {value}", _data_uri(path)))
     return found
 
@@ -138,8 +140,8 @@ def _of_row(table: Comparison, cell: Cell, variant: str) -> list[Picture]:
 def _extremes(counts: Counts, variant: str) -> dict[str, tuple[str, float]]:
     """Id and score of the images on which a variant is best and worst; the same images as `Extremes` has drawn."""
     score = image_miou(counts.margins[variant])
-    if variant != "none":
-        score = score - (image_miou(counts.margins["none"]) if "none" in counts.margins else 0)
+    if variant != "none" and "none" in counts.margins:
+        score = score - image_miou(counts.margins["none"])
     if np.isnan(score).all():
         return {}
     picks = {"best": int(np.nanargmax(score)), "worst": int(np.nanargmin(score))}

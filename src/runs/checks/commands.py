@@ -31,7 +31,7 @@ from src.runs.checks.records import read_config
 from src.runs.checks.schema import CHECK, EVALUATE, EXPORT, PAGE, PLAN, PREDICT, REPORT, TRAIN, TUNE, worst_count
 from src.runs.checks.source import check_format, check_source
 from src.runs.checks.trainer import check_trainer
-from src.runs.checks.variants import check_variants, need_network
+from src.runs.checks.variants import check_kept, check_variants
 from src.scoring import presets
 
 ENGINES = ("auto", "numba", "torch", "pydensecrf")
@@ -73,10 +73,8 @@ def check_train(config: DictConfig) -> None:
     names = [str(config[group].name) for group in ("data", "backbone", "head", "loss", "recipe")]
     if config.name is None and len("-".join(names).encode()) > 200:  # a seed and a hash follow; a name has 255 bytes
         raise InputError("the names of the choices are too long together for a run folder: give it a short name=NAME.")
-    if config.keep_logits and (needy := need_network(config.variants)):
-        raise InputError(
-            f"keep_logits: variants {', '.join(needy)} look more than once at an image, and need the network itself."
-        )
+    if config.keep_logits:
+        check_kept(config.variants)
 
 
 def check_evaluate(config: DictConfig) -> None:

@@ -75,7 +75,7 @@ _COLOURS = _Kind(
 Shape = Mapping[str, Union[_Kind, "Shape"]]
 """Key to what its value must be; `*` stands for every key, and a key with `?` may be missing."""
 
-_BEST: Shape = {"key": _TEXT, "value": _NUMBER, "epoch": _WHOLE.or_null()}
+_BEST: Shape = {"key": _TEXT, "value": _NUMBER, "epoch": _WHOLE.or_null(), "adopted?": _TEXT}
 _TRAINING: Shape = {
     "steps": _WHOLE,
     "of": _WHOLE,

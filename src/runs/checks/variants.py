@@ -95,6 +95,14 @@ def _inference(where: str, looks: Any) -> None:
         raise InputError(f"{where}.overlap: is the overlap of windows, but `window` is not given.")
 
 
+def check_kept(variants: DictConfig) -> None:
+    """Raise InputError for variants that cannot be scored from kept logits."""
+    if needy := need_network(variants):
+        raise InputError(
+            f"keep_logits: variants {', '.join(needy)} look more than once at an image, and need the network itself."
+        )
+
+
 def need_network(variants: DictConfig) -> list[str]:
     """The variants that look at an image more than once or in parts; the logits of one pass are not enough for them."""
 

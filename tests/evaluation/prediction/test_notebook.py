@@ -66,6 +66,7 @@ def test_the_labels_are_the_most_probable_without_a_fusion_rule(model, photo):
         (np.full((4, 4, 3), 7.0), "floats in 0..1; got float64 from 7.0"),
         (np.zeros((4, 4, 3), np.int32), "values are uint8"),
         (None, "not a NoneType"),
+        (Image.new("I;16", (4, 4)), "mode I;16 has more than 8 bits; give its path, with white=NUMBER"),
         ("nowhere.jpg", "nowhere.jpg is missing"),
     ],
 )

@@ -1,6 +1,7 @@
 """`src.predict` gives the labels that were scored, of whatever can be read, and goes on where it stopped."""
 
 import csv
+import re
 import shutil
 import struct
 import zlib
@@ -167,6 +168,14 @@ def test_exif_is_followed_and_transparency_is_said(here):
     assert "x.png: turned as its EXIF flag says" in done.stdout and "y.png: transparency ignored" in done.stdout
 
 
+def test_answers_are_no_photos(here):
+    words = ("predict", "run=runs/A", "images=**/*.webp")
+    first = run(*words, cwd=here, status=None).stdout
+    count = re.search(r"images +(\d+)\n", first)[1]
+    assert f"images      {count}; " in run(*words, cwd=here, status=None).stdout
+    assert f"images      {count}\n" in run(*words, "variant=crf_raw", cwd=here, status=None).stdout
+
+
 @pytest.mark.slow
 def test_a_large_image_goes_in_windows(here):
     words = ("run=runs/A", "images=photos", "variant=crf_raw", "probabilities=true")
@@ -201,6 +210,10 @@ def test_a_video_becomes_a_video_of_overlays(here):
     (here / "broken.mp4").unlink()
     done = run("predict", "run=runs/A", "images=clip.mp4", "output=out2", cwd=here)
     assert "predictions.csv" in done.stdout
+    done = run("predict", "run=runs/A", "images=clip.mp4", "window=64", "probabilities=true", "output=out3", cwd=here)
+    assert "writes those of images, not of videos" in done.stdout
+    whole, parts = ((here / out / "predictions.csv").read_text() for out in ("out2", "out3"))
+    assert parts != whole
 
 
 @pytest.mark.slow

@@ -125,8 +125,8 @@ class DenseCRF:
         return np.zeros((self._nlabel, self._nvar), np.float32) if self._logarithms is None else self._logarithms
 
     def inference(self, niter: int) -> MatrixXf:
-        """Probabilities (labels, nvar) after so many iterations."""
-        return wrap(infer(self._start(), self._terms, int(niter)))
+        """Probabilities (labels, nvar) after so many iterations; none for a number below 0, as in pydensecrf."""
+        return wrap(infer(self._start(), self._terms, max(0, int(niter))))
 
     def startInference(self) -> tuple[MatrixXf, MatrixXf, MatrixXf]:  # noqa: N802 - a name of pydensecrf
         """Probabilities before the first iteration, 0 without unary energies; and two matrices for `stepInference`."""

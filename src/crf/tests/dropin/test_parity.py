@@ -87,7 +87,7 @@ def assert_equal(found, expected):
 
 
 @many
-@given(problems(), st.integers(0, 5))
+@given(problems(), st.integers(-1, 5))
 def test_inference(make, iterations):
     assert_equal(make(densecrf).inference(iterations), make(reference).inference(iterations))
 

@@ -58,7 +58,7 @@ def browser(table: Comparison, count: int | None, folder: Path) -> Browser:
         return Browser(said=["images      no run is done, so there are none"])
     found = Browser()
     ids, miou, iou = _numbers(table, rows)
-    base = rows.index(table.baseline)
+    base = next((k for k, row in enumerate(rows) if row is table.baseline), 0)  # it may be the one that is not done
     order = [k for k in np.argsort(miou[base], kind="stable") if np.isfinite(miou[base][k])]
     wanted = [ids[k] for k in order[:count]]
     known: dict[Path, Panel | None] = {}
