@@ -92,3 +92,10 @@ def test_logits_that_are_kept_already_are_not_kept_again(kept):
     cwd, _ = kept
     done = run("evaluate", "logits=kept", "keep_logits=other", *TINY[:5], cwd=cwd, status=1)
     assert "works with run=FOLDER or checkpoint=PATH" in done.stderr
+
+
+def test_variants_that_need_the_network_are_refused_before_its_pass(kept):
+    cwd, _ = kept
+    done = run("evaluate", "run=runs/seed0", "variants=tta", "keep_logits=more", "output=no", cwd=cwd, status=1)
+    assert "look more than once at an image, and need the network itself" in done.stderr
+    assert not (cwd / "more").exists()
