@@ -16,9 +16,8 @@ from src.runs.folder import RunFolder
 def main(config: DictConfig) -> None:
     """Write labels, overlays and a table of every image; the exit status is 1 if one cannot be read."""
     console = Console(markup=False, emoji=False, quiet=not is_main(config))
-    find_photos(
-        config.images, besides=config.output and Path(config.output)
-    )  # a wrong word is told before torch is imported
+    # A wrong word is told before torch is imported.
+    find_photos(config.images, besides=config.output and Path(config.output))
     from src.evaluation import build, source  # torch from here on
     from src.evaluation.prediction import job, question
     from src.evaluation.prediction.predictor import opened
@@ -28,7 +27,7 @@ def main(config: DictConfig) -> None:
     variant = question.only_variant(settled, config.variant)
     asked = question.question_of(config, settled, found, variant)
     folder = RunFolder(asked.folder(config))
-    photos = find_photos(config.images, besides=question.answers_in(folder.path))
+    photos = find_photos(config.images, besides=question.answers_in(folder.path, config))
     machine = build.hardware(settled)
     build.compile_ahead(settled, machine)
     console.print(f"network     {found.name}, variant {variant}; {machine}", soft_wrap=True)

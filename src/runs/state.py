@@ -67,7 +67,10 @@ def _refuse_unnamed(config: DictConfig, folder: RunFolder) -> None:
     if resume in (None, "auto", "last") or config.name is not None:
         return
     if Path(resume).is_file() and Path(resume).parent.resolve() != folder.path.resolve():
-        raise InputError(f"resume={resume}: what goes on from another run is a run of its own; name it with name=NAME.")
+        raise InputError(
+            f"resume={resume}: what goes on from another run is a run of its own; name it with name=NAME, in a sweep "
+            "with something like 'name=NAME-${seed}'."
+        )
 
 
 def _refuse_remains(folder: RunFolder) -> None:

@@ -166,7 +166,8 @@ def _length(trainer: pl.Trainer, config: DictConfig, task: SegmentationTask) -> 
     if trainer.global_step < steps:
         early = any(isinstance(one, Patience) and one.stopped_epoch > 0 for one in trainer.callbacks)  # type: ignore[attr-defined]
         key = "recipe.early_stopping" if early else "trainer.max_time"
-        stopped = f"{key}={OmegaConf.select(config, key)}"
+        limit = OmegaConf.select(config, key)
+        stopped = None if limit is None else f"{key}={limit}"  # None: all epochs were there before a resume
     return {"steps": trainer.global_step, "of": steps, "stopped": stopped}
 
 

@@ -83,6 +83,8 @@ def checked(
         if of_run(content, folder.best) != (adopted or own):
             raise InputError(f"{folder.best}: is of another run; overwrite=true trains again.")
         _refuse_changed(content, folder.best, task, ["val"] if adopted else ["train", "val"])
+        if adopted and folder.last.exists():  # of this run
+            _refuse_changed(load_checkpoint(folder.last)["seglab"], folder.last, task, ["train"])
     return ended
 
 
@@ -169,16 +171,10 @@ def _check_resume(path: Path, content: dict[str, Any], config: DictConfig, task:
         raise InputError(f"resume={path}: was trained with recipe.ema={ema}, so it only goes on with recipe.ema={ema}.")
     if stored.recipe.optimizer.name != config.recipe.optimizer.name:
         raise InputError(f"resume={path}: was trained with recipe.optimizer.name={stored.recipe.optimizer.name}.")
+    groups = task.parameter_groups()
+    _check_groups(content, [len(group) for group in groups], stored, config, path)
     if config.recipe.optimizer.name != "Adafactor":  # whose state has shapes of its own
-        _check_state(content, [one for group in task.parameter_groups() for one in group], path)
-    if [len(group["params"]) for group in content["optimizer_states"][0]["param_groups"]] != [
-        len(group) for group in task.parameter_groups()
-    ]:
-        weights = stored.backbone.weights
-        raise InputError(
-            f"resume={path}: was trained with backbone.weights={'none' if weights is None else weights}; other layers "
-            "are new here, and new layers have a rate of their own: give the same backbone.weights."
-        )
+        _check_state(content, [one for group in groups for one in group], path)
     check_weights(content["state_dict"], task.state_dict(), path)
     _check_progress(content, stored, path)
     return stored
@@ -199,6 +195,24 @@ def _check_progress(content: dict[str, Any], stored: DictConfig, path: Path) -> 
         is_known = False
     if not is_known:
         raise InputError(f"resume={path}: does not say how far its training has come; start anew with resume=null.")
+
+
+def _check_groups(
+    content: dict[str, Any], sizes: list[int], stored: DictConfig, config: DictConfig, path: Path
+) -> None:
+    """Raise InputError unless as many parameters learn at each of the rates as in the checkpoint."""
+    try:
+        saved = [len(group["params"]) for group in content["optimizer_states"][0]["param_groups"]]
+    except (IndexError, KeyError, TypeError) as error:
+        raise InputError(f"resume={path}: holds no state of an optimiser that could go on ({error}).") from error
+    before, now = (one.backbone.weights or "none" for one in (stored, config))
+    if saved != sizes and before != now:
+        raise InputError(
+            f"resume={path}: was trained with backbone.weights={before}; with {now} other layers are new, and new "
+            "layers have a rate of their own: give the same weights."
+        )
+    if saved != sizes:
+        raise InputError(f"resume={path}: has groups of {saved} parameters, and this training has groups of {sizes}.")
 
 
 def _check_state(content: dict[str, Any], parameters: list[nn.Parameter], path: Path) -> None:

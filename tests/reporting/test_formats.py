@@ -34,6 +34,12 @@ def test_markdown_has_a_line_per_row_and_names_what_is_missing(table):
     assert any(line.startswith("* unfinished: `focal2`") for line in lines)
 
 
+def test_many_rows_of_one_verdict_are_counted_and_those_that_differ_most_named(tmp_path):
+    qualities = {"none": 0.5, **{f"v{k}": 0.6 + 0.05 * k for k in range(7)}}
+    make_run(tmp_path / "a", variants=qualities)
+    assert formats.summary(table_of(tmp_path)) == ["7 rows are better than none, most of all v6, v5 and v4."]
+
+
 def test_csv_gives_every_score_of_every_row(table):
     rows = list(csv.DictReader(io.StringIO(formats.csv_text(table))))
     assert len(rows) == 2 * (2 + 4 + 3 + 21)

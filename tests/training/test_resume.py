@@ -175,8 +175,11 @@ def test_a_resume_says_what_it_cannot_go_on_with(whole):
     (group,) = content["optimizer_states"][0]["param_groups"]
     content["optimizer_states"][0]["param_groups"] = [{**group, "params": part} for part in ([0], group["params"][1:])]
     torch.save(content, whole / "other.ckpt")
-    done = run("train", *words[:-1], "resume=other.ckpt", "name=groups", cwd=whole, status=1)
-    assert "was trained with backbone.weights=none; other layers are new here" in done.stderr
+    words[-1] = "resume=other.ckpt"
+    done = run("train", *words, "name=groups", cwd=whole, status=1)
+    assert "other.ckpt: has groups of [1, " in done.stderr
+    done = run("train", *words, "backbone.weights=runs/whole", "name=groups", cwd=whole, status=1)
+    assert "was trained with backbone.weights=none; with runs/whole other layers are new" in done.stderr
 
 
 def test_steps_before_a_resume_are_counted_as_they_were(whole):

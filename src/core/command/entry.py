@@ -90,7 +90,8 @@ def command(
             job.__module__, job.__qualname__ = body.__module__, body.__qualname__
             try:
                 _check_locale(sys.argv[1:])
-                sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in _SWEEP)  # argparse wants it outside
+                # argparse takes words on one side of a flag only.
+                sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in _SWEEP)
                 _check_flags(sys.argv[1:], name)
                 sys.argv[1:] = register(sys.argv[1:])
                 check_words(sys.argv[1:], name)

@@ -23,7 +23,7 @@ from src.evaluation.prediction.folder import Entry, PredictionFolder
 from src.evaluation.prediction.predictor import Predictor
 from src.evaluation.prediction.question import Question
 from src.evaluation.prediction.video import is_video, label_video
-from src.evaluation.prediction.windows import LARGEST, in_windows, window_for
+from src.evaluation.prediction.windows import LARGEST, in_windows, window_for, windows_note
 from src.evaluation.prediction.writer import Photo, Writer
 
 _AHEAD = 3  # images that are read while the network works
@@ -106,7 +106,7 @@ class Predicting(pl.LightningModule):
         if side is None and self._whole(fresh):
             return
         side = side or LARGEST
-        fresh.notes.append(f"labelled in windows of {side} px with blended edges")
+        fresh.notes.append(windows_note(side))
         self._remember(fresh)
         self.writer.stripes(fresh, in_windows(self.predictor, fresh.rgb, self.variant, side))
 

@@ -70,9 +70,9 @@ class Question:
         return f"{stem}-{self.variant[:40]}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def answers_in(folder: Path) -> Path:
+def answers_in(folder: Path, config: DictConfig) -> Path:
     """The folder whose files are no photos: that of the answers, with the earlier ones of the same run."""
-    return folder.parent if folder.parent.name == PREDICTIONS else folder
+    return folder if config.run is None or folder.parent != Path(config.run) / PREDICTIONS else folder.parent
 
 
 def question_of(config: DictConfig, settled: DictConfig, source: Source, variant: str) -> Question:

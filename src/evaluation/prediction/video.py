@@ -16,7 +16,7 @@ from src.data.files.photos import VIDEOS
 from src.evaluation.prediction.folder import Entry, PredictionFolder
 from src.evaluation.prediction.pictures import frame_picture
 from src.evaluation.prediction.predictor import Predictor
-from src.evaluation.prediction.windows import in_windows, window_for
+from src.evaluation.prediction.windows import in_windows, window_for, windows_note
 from src.evaluation.prediction.writer import Photo, entry_of
 from src.evaluation.scoring.results import as_labels
 
@@ -47,14 +47,16 @@ def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder, wi
     pixels, sums = torch.zeros(len(classes), dtype=torch.int64), torch.zeros(len(classes), dtype=torch.float64)
     video = _opened(photo.path)
     rate, count = video.get(cv2.CAP_PROP_FPS) or _USUAL, int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    shape, frames = (0, 0), 0
+    shape, frames, side = (0, 0), 0, None
     with replacing(target, durable=False) as temporary, Progress(transient=True) as bar:
         named = temporary.with_suffix(".mp4")  # the ending tells OpenCV the format
         writer: cv2.VideoWriter | None = None
         try:
             for rgb in bar.track(_frames(video), total=count or None, description=photo.path.name):
                 shape = (rgb.shape[0], rgb.shape[1])
-                labels, summaries = _labelled(predictor, rgb, variant, window)
+                if frames == 0:  # all frames have one size, and are treated alike
+                    side = window_for(predictor, shape, window)
+                labels, summaries = _labelled(predictor, rgb, variant, side)
                 picture = frame_picture(rgb, labels, classes)
                 writer = writer or _writer(named, rate, (picture.shape[0], picture.shape[1]))
                 writer.write(np.ascontiguousarray(picture[..., ::-1]))
@@ -70,16 +72,17 @@ def label_video(photo: Photo, predictor: Predictor, folder: PredictionFolder, wi
                 named.replace(temporary)
         if writer is None:
             raise InputError(f"{photo.path} has no frame that OpenCV can read; convert it to mp4")
+    if side is not None:
+        photo.notes.append(windows_note(side))
     photo.rgb = np.empty((shape[0], shape[1], 0), np.uint8)
     photo.notes.append(f"{frames} frames; pixels and share are those of all frames together")
     return entry_of(photo, pixels, sums, classes, time.perf_counter() - photo.started, frames=frames)
 
 
 def _labelled(
-    predictor: Predictor, rgb: Pixels, variant: str, window: int | str | None
+    predictor: Predictor, rgb: Pixels, variant: str, side: int | None
 ) -> tuple[Labels, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """The labels (H, W) of a frame, and the summaries of its parts."""
-    side = window_for(predictor, (rgb.shape[0], rgb.shape[1]), window)
+    """The labels (H, W) of a frame, and the summaries of its parts: of windows of `side` px, or of the whole."""
     if side is None:
         found = predictor(rgb)[variant]
         return as_labels(found.labels, predictor.classes), [found.summary()]

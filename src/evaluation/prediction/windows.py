@@ -55,6 +55,11 @@ def window_for(predictor: Predictor, size: tuple[int, int], wanted: int | str | 
     return side
 
 
+def windows_note(side: int) -> str:
+    """What is said of an image that was labelled in windows."""
+    return f"labelled in windows of {side} px with blended edges"
+
+
 def in_windows(predictor: Predictor, rgb: Pixels, variant: str, side: int) -> Iterator[Stripe]:
     """Label an image (H, W, 3) in windows of `side` px.
 

@@ -150,7 +150,8 @@ class Search:
             none = self._miou(lambda probs, rgb: {"none": most_probable(probs)})
             if math.isnan(none["none"]):
                 raise InputError(
-                    f"none of the {len(self.images)} images of the search has a labelled pixel: give more images=."
+                    f"none of the {len(self.images)} images of the search has a labelled pixel; images=NUMBER takes "
+                    "more."
                 )
             study.set_user_attr("none", none["none"])
         if not any(trial.params == self.start for trial in complete(study)):

@@ -71,7 +71,8 @@ def _refuse_shared_folders(jobs: Sequence[Job]) -> None:
             found = training_identity(job.config)
             if asked.setdefault(job.folder, found) != found:
                 raise InputError(
-                    f"name={job.config.name}: several jobs of this sweep have it; leave name= out of a sweep."
+                    f"name={job.config.name}: several jobs of this sweep have it; leave name= out, or let it differ: "
+                    "'name=NAME-${seed}'."
                 )
 
 

@@ -103,7 +103,7 @@ def test_it_can_be_exported_again(shared):
     assert (cwd / "second/config.yaml").read_text() == (cwd / "shared/config.yaml").read_text()
     (cwd / "model.onnx").touch()
     told = run("export", "run=shared", "format=folder", "output=model.onnx", cwd=cwd, status=1)
-    assert told.stderr .startswith("error: model.onnx: File exists; choose another place")
+    assert told.stderr.startswith("error: model.onnx: File exists; choose another place")
     told = run("export", "run=shared", "format=folder", "output=shared", cwd=cwd, status=1)
     assert "choose another one" in told.stderr
 

@@ -212,8 +212,7 @@ def test_a_video_becomes_a_video_of_overlays(here):
     assert "predictions.csv" in done.stdout
     done = run("predict", "run=runs/A", "images=clip.mp4", "window=64", "probabilities=true", "output=out3", cwd=here)
     assert "writes those of images, not of videos" in done.stdout
-    whole, parts = ((here / out / "predictions.csv").read_text() for out in ("out2", "out3"))
-    assert parts != whole
+    assert "labelled in windows of 64 px" in (here / "out3" / "predictions.csv").read_text()
 
 
 @pytest.mark.slow

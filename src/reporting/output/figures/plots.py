@@ -25,7 +25,7 @@ from src.scoring.metrics import RADII
 _MOST_LINES = len(COLOURS)
 _SHORT = 16  # characters of a name that fits beside other words under half a figure
 _MOST_CLASSES = 40  # columns that a page can show
-_LEVEL_NAMES = 8  # names of classes that have room beside each other
+_LEVEL_NAMES = 55  # characters of all classes' names that have room beside each other
 _EPOCHS = 10**7
 FIGURES = ("forest", "classes", "boundaries", "costs", "curves")
 _FINITE = 1e30  # of a value that is drawn
@@ -105,7 +105,7 @@ def classes(table: Comparison) -> Figure | None:
         number = "" if np.isnan(value) else f"{value:.0f}"
         axes.text(x, y, number, ha="center", va="center", fontsize=7, color="white" if strong else "black")
     shown = [text(name) for name, kept in zip(names, seen, strict=True) if kept]
-    axes.set_xticks(range(len(shown)), shown, rotation=60 if len(shown) > _LEVEL_NAMES else 0)
+    axes.set_xticks(range(len(shown)), shown, rotation=60 if sum(map(len, shown)) > _LEVEL_NAMES else 0)
     axes.set_yticks(range(len(rows)), [text(table.label(row)) for row in rows])
     if seen.sum() < len(names) and seen.sum() == _MOST_CLASSES:
         axes.set_title(f"the {_MOST_CLASSES} of {len(names)} classes that change most", fontsize=9)

@@ -81,7 +81,13 @@ def browser(table: Comparison, count: int | None, folder: Path) -> Browser:
         "images": images,
     }
     page = _template().render(
-        table=table, data=_as_script(data), shown=len(shown), total=len(ids), wanted=len(wanted), missing=missing
+        table=table,
+        base=printable(table.label(rows[base])),
+        data=_as_script(data),
+        shown=len(shown),
+        total=len(ids),
+        wanted=len(wanted),
+        missing=missing,
     )
     found.files |= {PAGE: page.encode(), LIST: "".join(f"{image}\n" for image in wanted).encode()}
     found.said.append(f"images      {folder / PAGE}: {len(shown)} of {len(ids)} images have pictures")
