@@ -184,9 +184,11 @@ def test_masks_of_0_and_255_are_not_taken_for_void_in_silence(tmp_path):
     folder = folder_of(data(tmp_path), tmp_path)
     (problem,) = inspect(folder, {"train": lambda: ["x"]}).problems
     assert problem == (
-        "1 class (b) of data.classes never occurs; if 255 is the second class: data.label_mapping={255: 1} and "
+        "1 class (b) of data.classes never occurs; if 255 is the second class: 'data.label_mapping={0: a, 255: b}' and "
         "data.void=null"
     )
+    followed = folder_of(data(tmp_path, label_mapping={0: "a", 255: "b"}, void=None), tmp_path)
+    assert followed.read_mask("x").tolist() == [[0, 1]]
 
 
 def test_the_colours_of_a_mask_are_listed_with_a_line_to_paste(tmp_path):
@@ -278,3 +280,22 @@ def test_an_expression_that_could_take_for_ever_is_refused(tmp_path):
             data(tmp_path, group=expression)
     with pytest.raises(InputError, match="too many wildcards"):
         data(tmp_path, images="images/" + "*a" * 25 + ".png")
+
+
+def test_a_proposal_refuses_masks_of_fractions_and_walks_in_no_circle(tmp_path):
+    touched(tmp_path, "images/x.png", "masks/x.png")
+    Image.fromarray(np.array([[0, 0, 1, 1]] * 3, dtype=np.uint8)).save(tmp_path / "masks/x.png")
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).symlink_to(tmp_path / "images")
+    assert yaml.safe_load(propose(tmp_path / "images", tmp_path / "masks", tmp_path, "2024 05"))["name"] == "2024_05"
+    (tmp_path / "masks/x.png").unlink()
+    Image.fromarray(np.array([[0.5, np.nan]], dtype=np.float32)).save(tmp_path / "masks/x.tif")
+    with pytest.raises(InputError, match=r"x\.tif has float32 values, but masks hold whole numbers or colours"):
+        propose(tmp_path / "images", tmp_path / "masks", tmp_path, "x")
+
+
+def test_a_proposal_names_a_white_for_dark_images_of_sixteen_bits(tmp_path):
+    touched(tmp_path, "images/x.png", "masks/x.png")
+    Image.fromarray(np.array([[0, 0, 1, 1]] * 3, dtype=np.uint8)).save(tmp_path / "masks/x.png")
+    Image.fromarray(np.full((3, 4), 200, dtype=np.uint16)).save(tmp_path / "images/x.png")
+    assert yaml.safe_load(propose(tmp_path / "images", tmp_path / "masks", tmp_path, "x"))["white"] == 256

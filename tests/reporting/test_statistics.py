@@ -165,6 +165,14 @@ def test_seeds_alone_give_students_test_of_two_samples(counts):
     assert found.with_seeds and found.p == pytest.approx(p, abs=0.01)
 
 
+def test_ways_of_swapping_that_are_all_there_count_alike():
+    random = np.random.default_rng(6)
+    seeds = np.array([[0.0], [0.1]])  # which differ more than images do
+    rows = [shares(0.5 + seeds + 0.1 * random.random((2, 14)), name) for name in "ab"]
+    one, other = (difference(*rows, swaps=swaps).p for swaps in (2**13, 10_000))  # of 14 images, 2**13 that differ
+    assert one == other
+
+
 def test_variants_of_the_same_trainings_are_paired_by_training():
     change = np.array([0.010, 0.014, 0.012])
     networks = np.array([0.6, 0.7, 0.8])

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,17 +24,15 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """While this lasts, other processes wait for the lock of this name, where the system has locks."""
+    """While this lasts, other processes wait for the lock of this name, where there are locks and a place for one."""
     kept = folder()
-    if kept is None:
-        yield
-        return
-    kept.mkdir(parents=True, exist_ok=True)
-    with (kept / f"{name}.lock").open("w", encoding="utf-8") as lock:
-        with suppress(ImportError, OSError):
-            import fcntl
+    with ExitStack() as held:
+        if kept is not None:
+            with suppress(ImportError, OSError):
+                import fcntl
 
-            fcntl.flock(lock, fcntl.LOCK_EX)
+                kept.mkdir(parents=True, exist_ok=True)
+                fcntl.flock(held.enter_context((kept / f"{name}.lock").open("w", encoding="utf-8")), fcntl.LOCK_EX)
         yield
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..cpu import ahead, meanfield
+from ..cpu import ahead, cache, meanfield
 from ..cpu.cache import SOURCES
 from .conftest import LIBRARY, ROOT, model, scene
 
@@ -116,6 +116,9 @@ def test_a_cache_that_cannot_be_written_does_no_harm(place, tmp_path, monkeypatc
     monkeypatch.setattr(ahead, "folder", lambda: place and tmp_path / place)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a file"))
     monkeypatch.setattr(ahead, "_process", None)
+    monkeypatch.setattr(cache, "folder", lambda: place and tmp_path / place / "inside")
+    with cache.locked("save"):
+        pass
     ahead.start()
     assert (ahead._process is None) == (place is None)
     ahead.wait()

@@ -88,12 +88,12 @@ def rgb_of(data: bytes, path: Path, *, white: int | None, key: str = "data.white
         return decoded(image, data, path, mode="RGB").astype(np.uint8, copy=False)
 
 
-def largest_value(path: Path) -> int:
-    """The largest value of an image with more than 8 bits per value; 255 for others."""
+def largest_value(path: Path) -> int | None:
+    """The largest value of an image with more than 8 bits per value; None for others."""
     data = read_bytes(path)
     with opened(data, path) as image:
         if bits(image, data) <= 8:
-            return 255
+            return None
     return int(_wide(data, path).max(initial=0))
 
 

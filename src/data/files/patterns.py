@@ -75,7 +75,7 @@ class Patterns:
         fixed = next((k for k, part in enumerate(parts) if set(part) & set("*?")), len(parts) - 1)
         depth = None if "**" in parts else len(parts)
         try:
-            for name in _walk(self.root, "/".join(parts[:fixed]), depth):
+            for name in files_below(self.root, "/".join(parts[:fixed]), depth):
                 if match := expression.fullmatch(name):
                     yield self._id(match, name), self.root / name
         except FileNotFoundError as error:
@@ -129,7 +129,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(found + endings)
 
 
-def _walk(root: Path, inside: str, depth: int | None) -> Iterator[str]:
+def files_below(root: Path, inside: str, depth: int | None) -> Iterator[str]:
     """Paths of the files in `root/inside`, relative to root, in order; names that begin with a dot are left out.
 
     Links to folders are followed, but not into a folder that they are in.

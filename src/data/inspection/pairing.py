@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.core.errors import InputError
-from src.data.files.patterns import SUFFIXES, Patterns
+from src.data.files.patterns import SUFFIXES, Patterns, files_below
 
 # What data sets add to the names of images and of masks.
 _OF_IMAGES = ("", "_leftImg8bit", "_image", "_img", "_rgb", "_sat", "_0000", "-image")
@@ -37,6 +37,7 @@ class Pairing:
         pairs: paths of the images and masks that belong together.
         ids: of the pairs.
         alone: numbers of images without a mask, and of masks without an image.
+        masks_too: how many of those images are masks, in one folder with the images.
         reason: in words.
     """
 
@@ -46,6 +47,7 @@ class Pairing:
     pairs: list[tuple[Path, Path]]
     ids: list[str]
     alone: tuple[int, int]
+    masks_too: int
     reason: str
 
 
@@ -78,7 +80,7 @@ def pair(images: Path, masks: Path) -> Pairing:
         )
     added = [f"{what} have {text} after it" for what, text in (("images", of_images), ("masks", of_masks)) if text]
     reason = f"{len(ids)} pairs by equal names{'; ' if added else ''}{', '.join(added)}"
-    return Pairing(root, *patterns, [(found[0][key], found[1][key]) for key in ids], ids, alone, reason)
+    return Pairing(root, *patterns, [(found[0][key], found[1][key]) for key in ids], ids, alone, masks_too, reason)
 
 
 def _best(images: Sequence[str], masks: Sequence[str], *, same: bool) -> tuple[str, str]:
@@ -102,12 +104,7 @@ def _pictures(folder: Path, key: str) -> list[str]:
     """The pictures in a folder and below it, relative to it."""
     if not folder.is_dir():
         raise InputError(f"{key}={folder}: there is no such folder.")
-    found = [
-        str(Path(here, name).relative_to(folder).as_posix())
-        for here, _, files in os.walk(folder, followlinks=True)
-        for name in files
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    ]
+    found = [name for name in files_below(folder, "", None) if name.lower().endswith(SUFFIXES)]
     if not found:
         raise InputError(f"{key}={folder}: holds no picture ({', '.join(SUFFIXES)}), in folders inside it neither.")
     return sorted(found)

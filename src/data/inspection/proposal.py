@@ -60,12 +60,15 @@ def propose(images: Path, masks: Path, beside: Path, name: str) -> str:
     ]
     if not re.fullmatch(r"\w[\w.+-]{0,99}", name):
         lines.insert(
-            2, f"name: {re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_') or 'own'}  # for tables and run folders"
+            2, f"name: '{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_') or 'own'}'  # for tables and run folders"
         )
     lines += _of_colours(seen, masks) if seen.by_colour else _of_values(seen, masks)
     lines += _of_depth(some)
     if any(paired.alone):
-        lines.append(f"unpaired: ignore  # {paired.alone[0]} images have no mask, {paired.alone[1]} masks no image")
+        fits = f" ({paired.masks_too} of them are masks, which fit the pattern too)" if paired.masks_too else ""
+        lines.append(
+            f"unpaired: ignore  # {paired.alone[0]} images have no mask{fits}, {paired.alone[1]} masks no image"
+        )
     return "\n".join([*lines, *_of_splits(paired.ids)]) + "\n"
 
 
@@ -170,10 +173,11 @@ def _background_line(names: Mapping[int, str], background: int | None, what: str
 
 def _of_depth(images: list[Path]) -> list[str]:
     looked_at = images[:: max(1, len(images) // 20)]
-    largest = max(map(largest_value, looked_at))
-    if largest <= 255:
+    wide = [value for value in map(largest_value, looked_at) if value is not None]
+    if not wide:
         return []
-    white = next(white for white in (1023, 4095, 16383, 65535) if largest <= white)
+    largest = max(wide)
+    white = next(white for white in (256, 1023, 4095, 16383, 65535) if largest <= white)
     return [f"white: {white}  # images of more than 8 bits; the largest value in {len(looked_at)} of them is {largest}"]
 
 

@@ -151,7 +151,8 @@ def _listed(splits: Mapping[str, Callable[[], list[str]]]) -> tuple[dict[str, li
 def _two_values(folder: ImageFolder, total: NDArray[np.int64]) -> str:
     """A hint for masks of 0 and 255: the second class, taken for void."""
     both = len(folder.classes) == 2 and folder.labelling.void == 255 and total[0] and total[2] and not total[1]
-    return "; if 255 is the second class: data.label_mapping={255: 1} and data.void=null" if both else ""
+    mapping = f"'data.label_mapping={{0: {folder.classes.names[0]}, 255: {folder.classes.names[1]}}}'" if both else ""
+    return f"; if 255 is the second class: {mapping} and data.void=null" if both else ""
 
 
 @dataclass

@@ -22,16 +22,18 @@ class Counted:
 
     pixels: dict[int, int] = field(default_factory=dict)
     masks: dict[int, int] = field(default_factory=dict)
+    total: int = 0
 
     def add(self, found: Mapping[int, int]) -> None:
         """Count a mask."""
         for key, count in found.items():
+            self.total += count
             self.pixels[key] = self.pixels.get(key, 0) + count
             self.masks[key] = self.masks.get(key, 0) + 1
 
     def share(self, key: int) -> float:
         """Per cent of all pixels."""
-        return 100 * self.pixels[key] / sum(self.pixels.values())
+        return 100 * self.pixels[key] / self.total
 
 
 @dataclass
@@ -80,6 +82,8 @@ def look(masks: Iterable[Path]) -> Seen:
             seen.coloured += 1
             seen.colours.add(_counts(codes_of(stored.colours(path))))
             continue
+        if stored.pixels.dtype.kind not in "biu":
+            raise InputError(f"{path} has {stored.pixels.dtype} values, but masks hold whole numbers or colours.")
         found = _counts(stored.pixels)
         seen.values.add(found)
         without_palette += not stored.palette

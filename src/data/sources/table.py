@@ -34,7 +34,9 @@ class Like:
     name: str
 
 
-URL = Annotated[str, Like(r"(https?|ftp|file)://\S+/[^\s/]+", "the address of a file, such as https://HOST/FILE")]
+URL = Annotated[
+    str, Like(r"(https?|ftp|file)://[!-Z^-~]+/[!-.0-~]+", "the address of a file in ASCII, such as https://HOST/FILE")
+]
 MD5 = Annotated[str, Like(r"[0-9a-fA-F]{32}", "an MD5 checksum, 32 hex digits")]
 
 

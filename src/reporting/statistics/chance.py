@@ -82,7 +82,10 @@ def with_seeds(
     is_pooled = all(bool(one.pooled[0]) for one in used if one is not None)
     if not any(known):
         return Chance(None, scale, known, is_pooled)
-    found = np.take(images.draws, np.arange(draws) % images.draws.shape[1], axis=1)
+    ways = images.draws.shape[1]
+    if ways < draws:  # all ways of swapping are there: each counts as often as the others
+        draws -= draws % ways
+    found = np.take(images.draws, np.arange(draws) % ways, axis=1)
     errors = Errors(draws, seed)
     of_row = _interaction([row.influences for row in rows])
     for place, pair in enumerate(pairs):
