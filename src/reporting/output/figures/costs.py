@@ -30,8 +30,8 @@ def over_costs(table: Comparison) -> Figure | None:
             axes.plot([x], [value], mark, color=colour, markersize=5, label=label)
             axes.annotate(str(k + 1), (x, value), xytext=(5, 3), textcoords="offset points", fontsize=8)
         axes.set_xlabel(cost.heading)
+        axes.margins(x=0.12)  # before the limit, which ends the automatic ones
         axes.set_xlim(left=0)
-        axes.margins(x=0.12)
         axes.grid(color="#eeeeee", linewidth=0.6)
     for axes in drawn[len(apart) :]:
         axes.set_visible(False)
