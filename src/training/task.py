@@ -139,7 +139,8 @@ class SegmentationTask(ScoringTask):
     def on_train_epoch_end(self) -> None:
         """Step the plateau scheduler here, before the checkpoint is written: the checkpoint must hold its state."""
         average_buffers(self.network)  # a checkpoint holds the buffers of the first process
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])  # before a plateau lowers it
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]  # before a plateau lowers it
+        self.log("train/lr", lr, sync_dist=True)  # equal on all processes
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau) and is_validated(self.trainer):
             scheduler.step(self.trainer.callback_metrics[self.monitor].item())
