@@ -216,7 +216,9 @@ def _label_videos(
             continue
         folder.note(entry, processes.rank())
         rate = entry.frames / (time.perf_counter() - started)
-        console.print(printable(f"video       {folder.video(photo.name)}: {entry.frames} frames, {rate:.3g} a second"))
+        more = "".join(f", {note}" for note in entry.notes[:-1])  # the last one is on the counts
+        text = f"video       {folder.video(photo.name)}: {entry.frames} frames, {rate:.3g} a second{more}"
+        console.print(printable(text))
     return unread
 
 

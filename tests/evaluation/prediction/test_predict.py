@@ -211,8 +211,7 @@ def test_a_video_becomes_a_video_of_overlays(here):
     done = run("predict", "run=runs/A", "images=clip.mp4", "output=out2", cwd=here)
     assert "predictions.csv" in done.stdout
     done = run("predict", "run=runs/A", "images=clip.mp4", "window=64", "probabilities=true", "output=out3", cwd=here)
-    assert "writes those of images, not of videos" in done.stdout
-    assert "labelled in windows of 64 px" in (here / "out3" / "predictions.csv").read_text()
+    assert "writes those of images, not of videos" in done.stdout and "in windows of 64 px" in done.stdout
 
 
 @pytest.mark.slow
