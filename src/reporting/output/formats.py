@@ -223,9 +223,9 @@ def summary(table: Comparison) -> list[str]:
     if table.baseline is None or not any(row.done for row in table.rows):
         return ["Nothing is scored yet."]
     return [
-        _sentence(table, [row for row in table.rows if row.verdict == mark], words, named=mark not in dict(_OPEN))
+        _sentence(table, rows, words, named=mark not in dict(_OPEN))
         for mark, words in (("better", "better than"), ("worse", "worse than"), *_OPEN)
-        if any(row.verdict == mark for row in table.rows)
+        if (rows := [row for row in table.rows if row.verdict == mark])
     ]
 
 
